@@ -1,0 +1,213 @@
+"""AI video from several vendors through one typed async call. All public names stand here, and load on first use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .catalog.book import Catalog
+    from .catalog.facts import ModelSpec
+    from .client import AsyncClient
+    from .errors import (
+        AuthenticationFailed,
+        BudgetExceeded,
+        ContentFiltered,
+        DeliverableMismatch,
+        DownloadFailed,
+        GenerationFailed,
+        InsufficientCredits,
+        InvalidRequest,
+        LedgerError,
+        MultiVideoError,
+        NoProviderConfigured,
+        NoRoute,
+        OutcomeUnknown,
+        Problem,
+        ProviderError,
+        ProviderUnavailable,
+        RateLimited,
+        StillRunning,
+        UnsupportedFeature,
+    )
+    from .files.inspect import Check
+    from .jobs.job import Job
+    from .providers.accounts import BearerToken, Kling, OpenAIVideos, Veo
+    from .routing.policies import Scorecard
+    from .secrets import Secret
+    from .values.credits import Credits, usd
+    from .values.events import (
+        Downloaded,
+        Event,
+        Failed,
+        Finished,
+        Planned,
+        Progress,
+        Retried,
+        Settled,
+        Submitted,
+    )
+    from .values.media import Media
+    from .values.plan import (
+        Candidate,
+        Plan,
+        Quote,
+        Ranked,
+        Refusal,
+        Rejected,
+        RoutingContext,
+        RoutingPolicy,
+        Segment,
+        Term,
+    )
+    from .values.refs import JobRef, VendorRef
+    from .values.request import Brief, Mode, Shot, VideoRequest, VideoSpec
+    from .values.result import Video
+    from .wire import JobState, JobStatus
+
+__all__ = [
+    "AsyncClient",
+    "AuthenticationFailed",
+    "BearerToken",
+    "Brief",
+    "BudgetExceeded",
+    "Candidate",
+    "Catalog",
+    "Check",
+    "ContentFiltered",
+    "Credits",
+    "DeliverableMismatch",
+    "DownloadFailed",
+    "Downloaded",
+    "Event",
+    "Failed",
+    "Finished",
+    "GenerationFailed",
+    "InsufficientCredits",
+    "InvalidRequest",
+    "Job",
+    "JobRef",
+    "JobState",
+    "JobStatus",
+    "Kling",
+    "LedgerError",
+    "Media",
+    "Mode",
+    "ModelSpec",
+    "MultiVideoError",
+    "NoProviderConfigured",
+    "NoRoute",
+    "OpenAIVideos",
+    "OutcomeUnknown",
+    "Plan",
+    "Planned",
+    "Problem",
+    "Progress",
+    "ProviderError",
+    "ProviderUnavailable",
+    "Quote",
+    "Ranked",
+    "RateLimited",
+    "Refusal",
+    "Rejected",
+    "Retried",
+    "RoutingContext",
+    "RoutingPolicy",
+    "Scorecard",
+    "Secret",
+    "Segment",
+    "Settled",
+    "Shot",
+    "StillRunning",
+    "Submitted",
+    "Term",
+    "UnsupportedFeature",
+    "VendorRef",
+    "Veo",
+    "Video",
+    "VideoRequest",
+    "VideoSpec",
+    "__version__",
+    "usd",
+]
+
+# where each name lives; nothing of it is imported before it is asked for
+_HOMES = {
+    "Catalog": "catalog.book",
+    "ModelSpec": "catalog.facts",
+    "AsyncClient": "client",
+    "AuthenticationFailed": "errors",
+    "BudgetExceeded": "errors",
+    "ContentFiltered": "errors",
+    "DeliverableMismatch": "errors",
+    "DownloadFailed": "errors",
+    "GenerationFailed": "errors",
+    "InsufficientCredits": "errors",
+    "InvalidRequest": "errors",
+    "LedgerError": "errors",
+    "MultiVideoError": "errors",
+    "NoProviderConfigured": "errors",
+    "NoRoute": "errors",
+    "OutcomeUnknown": "errors",
+    "Problem": "errors",
+    "ProviderError": "errors",
+    "ProviderUnavailable": "errors",
+    "RateLimited": "errors",
+    "StillRunning": "errors",
+    "UnsupportedFeature": "errors",
+    "Check": "files.inspect",
+    "Job": "jobs.job",
+    "BearerToken": "providers.accounts",
+    "Kling": "providers.accounts",
+    "OpenAIVideos": "providers.accounts",
+    "Veo": "providers.accounts",
+    "Scorecard": "routing.policies",
+    "Secret": "secrets",
+    "Credits": "values.credits",
+    "usd": "values.credits",
+    "Downloaded": "values.events",
+    "Event": "values.events",
+    "Failed": "values.events",
+    "Finished": "values.events",
+    "Planned": "values.events",
+    "Progress": "values.events",
+    "Retried": "values.events",
+    "Settled": "values.events",
+    "Submitted": "values.events",
+    "Media": "values.media",
+    "Candidate": "values.plan",
+    "Plan": "values.plan",
+    "Quote": "values.plan",
+    "Ranked": "values.plan",
+    "Refusal": "values.plan",
+    "Rejected": "values.plan",
+    "RoutingContext": "values.plan",
+    "RoutingPolicy": "values.plan",
+    "Segment": "values.plan",
+    "Term": "values.plan",
+    "JobRef": "values.refs",
+    "VendorRef": "values.refs",
+    "Brief": "values.request",
+    "Mode": "values.request",
+    "Shot": "values.request",
+    "VideoRequest": "values.request",
+    "VideoSpec": "values.request",
+    "Video": "values.result",
+    "JobState": "wire",
+    "JobStatus": "wire",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

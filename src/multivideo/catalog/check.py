@@ -1,0 +1,320 @@
+"""Whether a model on a path can make a request: every refusal at once, each with what is allowed instead."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+
+from attrs import frozen
+
+from ..values.media import Media
+from ..values.plan import Refusal, Segment
+from ..values.request import Mode, VideoRequest
+from .facts import Format, ImageRule, Lifecycle, ModeFacts, ModelPath
+
+__all__ = ["Fit", "Wish", "any_of", "fit", "lifecycle_refusals", "seconds_text", "wishes"]
+
+
+@frozen
+class Fit:
+    """How a request and a model on a path go together. No refusals: `segment` is the one call that makes it."""
+
+    refusals: tuple[Refusal, ...] = ()
+    unconfirmed: tuple[Refusal, ...] = ()
+    segment: Segment | None = None
+    notes: tuple[str, ...] = ()
+
+
+@frozen
+class Wish:
+    """One choice that the request fixes: which rows keep it, and how to say what rows offer instead."""
+
+    field: str
+    asked: str
+    keeps: Callable[[Format], bool]
+    offers: Callable[[Sequence[Format]], str]
+
+
+def fit(request: VideoRequest, path: ModelPath, as_of: dt.date | None = None) -> Fit:
+    """Every reason why this path cannot make the request, or the call that makes it. Pure.
+
+    `as_of` None: the dates of the path are not judged.
+    """
+    refusals = [] if as_of is None else lifecycle_refusals(path.lifecycle, as_of)
+    facts = path.mode(request.wanted_mode)
+    if facts is None or not facts.built:
+        return Fit((*refusals, _no_mode(request, path, facts)))
+    asked = wishes(request, facts)
+    rows, wrong = _matching(facts.formats, asked)
+    refusals += [*_text_refusals(request, facts), *wrong]
+    refusals += _image_refusals(request, facts, rows)
+    if refusals:
+        return Fit(tuple(refusals))
+    row = _chosen(rows, request, facts)
+    segment, notes = _segment(row, request, facts)
+    return Fit((), _unconfirmed(row, request), segment, notes)
+
+
+def lifecycle_refusals(life: Lifecycle, as_of: dt.date) -> list[Refusal]:
+    """Why a path does not serve its model on that day."""
+    after = f"; {life.successor}" if life.successor else ""
+    if as_of < life.released:
+        return [Refusal("model", "", f"not released before {life.released}", str(life.source))]
+    if life.retires is not None and as_of >= life.retires:
+        return [Refusal("model", "", f"retired {life.retires}{after}", str(life.source))]
+    return []
+
+
+def wishes(request: VideoRequest, facts: ModeFacts) -> list[Wish]:
+    """What the request fixes, in the order in which it is blamed when all of it together cannot be."""
+    found: list[Wish] = []
+    if (seconds := request.duration) is not None:
+        found.append(Wish("duration", f"{seconds:g}", lambda row: seconds in row.seconds, seconds_text))
+    if (audio := request.audio) is not None:
+        found.append(Wish("audio", str(audio), lambda row: audio in row.audio, _audio_text))
+    if (fps := request.fps) is not None:
+        found.append(Wish("fps", str(fps), lambda row: fps in (row.fps, *row.claimed_fps), _fps_text))
+    if (ratio := request.aspect_ratio) is not None:
+        found.append(Wish("aspect_ratio", f'"{ratio}"', lambda row: ratio in row.sizes, _ratio_text))
+    if (size := request.size) is not None:
+        found.append(Wish("resolution", f'"{request.resolution}"', lambda r: size in r.sizes.values(), _size_text))
+    elif (name := request.resolution) is not None:
+        found.append(Wish("resolution", f'"{name}"', lambda row: row.resolution == name, _resolution_text))
+    return found
+
+
+def _matching(rows: Sequence[Format], asked: Sequence[Wish]) -> tuple[list[Format], list[Refusal]]:
+    """The rows that keep every wish, or who is to blame that there is none."""
+    kept = [row for row in rows if all(wish.keeps(row) for wish in asked)]
+    if kept:
+        return kept, []
+    blamed = [wish for wish in asked if not any(wish.keeps(row) for row in rows)]
+    if not blamed:  # each can be had, and not together: blame the first without which the rest can
+        blamed = [w for w in asked if any(all(o.keeps(row) for o in asked if o is not w) for row in rows)][:1]
+    together = ", ".join(f"{wish.field}={wish.asked}" for wish in asked)
+    source = str(rows[0].source)
+    return [], [Refusal(w.field, together, w.offers(rows), source) for w in blamed or asked]
+
+
+def _no_mode(request: VideoRequest, path: ModelPath, facts: ModeFacts | None) -> Refusal:
+    mode = request.wanted_mode
+    named = {
+        Mode.TEXT: "prompt",
+        Mode.FIRST_FRAME: "first_frame",
+        Mode.FIRST_LAST: "last_frame",
+        Mode.REFERENCE: "reference_images",
+        Mode.SHOTS: "shots",
+    }.get(mode, "source_video")
+    if facts is not None:
+        return Refusal(named, f"mode {mode}", f"{mode} is not built yet in this release", str(facts.source))
+    offered = [facts.mode.value for facts in path.modes if facts.built]
+    allowed = f"takes {any_of(offered)} only" if offered else "no mode of it is built in this release"
+    return Refusal(named, f"mode {mode}", allowed, str(path.modes[0].source))
+
+
+def _text_refusals(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
+    found, source = [], str(facts.source)
+    length, words = len(request.prompt), len(request.prompt.split())
+    if facts.prompt_characters is not None and length > facts.prompt_characters:
+        limit = f"at most {facts.prompt_characters} characters"
+        found.append(Refusal("prompt", f"a prompt of {length} characters", limit, source))
+    if facts.prompt_words is not None and words > facts.prompt_words:
+        limit = f"at most {facts.prompt_words} tokens, and each word is at least one"
+        found.append(Refusal("prompt", f"a prompt of {words} words", limit, source))
+    if request.negative_prompt is not None and not facts.negative_prompt:
+        hint = "say in the prompt what to avoid"
+        found.append(Refusal("negative_prompt", "a negative prompt", "takes no negative prompt", source, hint))
+    if (seed := request.seed) is not None and (facts.seed_max is None or seed > facts.seed_max):
+        limit = "takes no seed" if facts.seed_max is None else f"a seed from 0 to {facts.seed_max}"
+        found.append(Refusal("seed", f"seed={seed}", limit, source))
+    return found
+
+
+def _image_refusals(request: VideoRequest, facts: ModeFacts, rows: Sequence[Format]) -> list[Refusal]:
+    image, rule = request.first_frame, facts.image
+    if image is None or rule is None:
+        return []
+    found = [Refusal("first_frame", f"a picture of {asked}", limit, str(rule.source)) for asked, limit in _flaws(image, rule)]
+    if rows and (wrong := _shape_refusal(image, request, facts, rule, rows)) is not None:
+        found.append(wrong)
+    return found
+
+
+def _flaws(image: Media, rule: ImageRule) -> Iterable[tuple[str, str]]:
+    """What is wrong with a picture whatever video is made of it: (what it is, what is allowed)."""
+    if image.url is not None and image.url.startswith("gs://") and not rule.storage:
+        yield "a gs:// address", "an https address, a file or bytes"
+    if rule.max_bytes is not None and (image.size_bytes or 0) > rule.max_bytes:
+        yield f"{image.size_bytes} bytes", f"at most {rule.max_bytes} bytes"
+    if (seen := image.facts) is None:
+        return
+    if seen.format not in rule.formats:
+        yield f"format {seen.format}", any_of(rule.formats)
+    if rule.min_side is not None and min(seen.width, seen.height) < rule.min_side:
+        yield f"{seen.width}x{seen.height} pixels", f"each side at least {rule.min_side} pixels"
+    sides = sorted((seen.width, seen.height))
+    if rule.max_ratio is not None and Fraction(sides[1], sides[0]) > Fraction(rule.max_ratio):
+        yield f"{seen.width}x{seen.height} pixels", f"the longer side at most {rule.max_ratio} times the shorter"
+
+
+def _shape_refusal(
+    image: Media, request: VideoRequest, facts: ModeFacts, rule: ImageRule, rows: Sequence[Format]
+) -> Refusal | None:
+    """Why the picture's shape and the wished video do not go together."""
+    seen, source = image.facts, str(rule.source)
+    if seen is None:
+        return None
+    sizes = _wanted_sizes(request, rows)
+    if rule.exact_size and (seen.width, seen.height) not in sizes:
+        allowed = any_of([f"{width}x{height}" for width, height in sizes])
+        asked = f"a picture of {seen.width}x{seen.height} pixels"
+        return Refusal("first_frame", asked, f"a picture of exactly {allowed} pixels", source)
+    shapes = {width / height for width, height in sizes}
+    asked_shape = request.aspect_ratio is not None or request.size is not None
+    if facts.frame_decides_shape and asked_shape and not any(_alike(seen.width / seen.height, s) for s in shapes):
+        asked = f"a picture of {seen.width}x{seen.height} pixels and another shape"
+        return Refusal("aspect_ratio", asked, "the first frame decides the shape: leave it out", source)
+    return None
+
+
+def _wanted_sizes(request: VideoRequest, rows: Iterable[Format]) -> list[tuple[int, int]]:
+    """The pixel sizes that rows still offer under the asked shape or size."""
+    return [
+        size
+        for row in rows
+        for ratio, size in row.sizes.items()
+        if request.aspect_ratio in (None, ratio) and request.size in (None, size)
+    ]
+
+
+def _alike(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=0.02)
+
+
+def _chosen(rows: Sequence[Format], request: VideoRequest, facts: ModeFacts) -> Format:
+    """The row to use, where several would do."""
+
+    def order(row: Format) -> tuple[bool, bool, bool]:
+        seen = request.first_frame.facts if request.first_frame else None
+        exact = facts.image is not None and facts.image.exact_size and seen is not None
+        return (
+            exact and seen is not None and (seen.width, seen.height) not in row.sizes.values(),
+            request.fps is not None and row.fps != request.fps,
+            row.resolution != facts.default_resolution,
+        )
+
+    return min(rows, key=order)
+
+
+def _segment(row: Format, request: VideoRequest, facts: ModeFacts) -> tuple[Segment, tuple[str, ...]]:
+    seconds = int(request.duration) if request.duration is not None else _default_seconds(row, facts)
+    audio = request.audio if request.audio is not None else facts.default_audio
+    ratio, size, note = _shape(row, request, facts)
+    width, height = size or (None, None)
+    segment = Segment(
+        mode=facts.mode,
+        seconds=seconds,
+        resolution=row.resolution,
+        aspect_ratio=ratio,
+        width=width,
+        height=height,
+        fps=request.fps or row.fps,
+        audio=audio if audio in row.audio else row.audio[0],
+        samples=_calls(request.count, facts.samples_max),
+    )
+    return segment, (note,) if note else ()
+
+
+def _default_seconds(row: Format, facts: ModeFacts) -> int:
+    return facts.default_seconds if facts.default_seconds in row.seconds else max(row.seconds)
+
+
+def _calls(count: int, most: int) -> tuple[int, ...]:
+    """How many takes each call gives, for that many in all."""
+    full, rest = divmod(count, most)
+    return (most,) * full + ((rest,) if rest else ())
+
+
+def _shape(row: Format, request: VideoRequest, facts: ModeFacts) -> tuple[str, tuple[int, int] | None, str]:
+    """Aspect ratio, pixels if they are known, and what to tell about them."""
+    wanted = [ratio for ratio, size in row.sizes.items() if request.size in (None, size)]
+    if request.aspect_ratio is not None:
+        return request.aspect_ratio, row.sizes[request.aspect_ratio], ""
+    seen = request.first_frame.facts if request.first_frame else None
+    if seen is None:
+        ratio = facts.default_ratio if facts.default_ratio in wanted else wanted[0]
+        if request.first_frame is not None and facts.frame_decides_shape:
+            return "frame", None, "the first frame decides the shape; it is an address, so its size is not known here"
+        return ratio, row.sizes[ratio], ""
+    shape = seen.width / seen.height
+    near = min(wanted, key=lambda ratio: (abs(math.log(_value(row, ratio) / shape)), ratio != facts.default_ratio))
+    if _alike(_value(row, near), shape):
+        return near, row.sizes[near], ""
+    own = Fraction(seen.width, seen.height)
+    if facts.frame_decides_shape:
+        return f"{own.numerator}:{own.denominator}", None, f"the video takes the shape of the {seen.width}x{seen.height} picture"
+    return near, row.sizes[near], f"the {seen.width}x{seen.height} picture is fitted to {near} by the vendor"
+
+
+def _value(row: Format, ratio: str) -> float:
+    width, height = row.sizes[ratio]
+    return width / height
+
+
+def _unconfirmed(row: Format, request: VideoRequest) -> tuple[Refusal, ...]:
+    if request.fps is None or request.fps == row.fps:
+        return ()
+    text = f"{row.fps} fps is what is documented at {row.resolution}; {request.fps} fps is only advertised"
+    hint = "accept_unconfirmed=True to order it all the same; the file is measured"
+    return (Refusal("fps", f"fps={request.fps}", text, str(row.source), hint),)
+
+
+def any_of(words: Iterable[object]) -> str:
+    """"a", "a or b", "a, b or c"."""
+    *most, last = dict.fromkeys(str(word) for word in words)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _span(seconds: Sequence[int]) -> str:
+    first, last = seconds[0], seconds[-1]
+    whole = len(seconds) > 3 and list(seconds) == list(range(first, last + 1))
+    return f"{first} to {last} s in whole seconds" if whole else f"{any_of(seconds)} s"
+
+
+def seconds_text(rows: Sequence[Format]) -> str:
+    """Which seconds go with which resolution: "4, 6 or 8 s at 720p; 8 s at 1080p and 4k"."""
+    by_seconds: dict[tuple[int, ...], list[str]] = {}
+    for row in rows:
+        at = by_seconds.setdefault(row.seconds, [])
+        at += [row.resolution] if row.resolution not in at else []
+    if len(by_seconds) == 1:
+        return _span(next(iter(by_seconds)))
+    return "; ".join(f"{_span(seconds)} at {' and '.join(names)}" for seconds, names in by_seconds.items())
+
+
+def _audio_text(rows: Sequence[Format]) -> str:
+    words = {(True,): "always with sound", (False,): "never with sound", (True, False): "with or without sound"}
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        groups.setdefault(words.get(row.audio, "with or without sound"), []).append(row.resolution)
+    if len(groups) == 1:
+        return next(iter(groups))
+    return "; ".join(f"{word} at {' and '.join(dict.fromkeys(names))}" for word, names in groups.items())
+
+
+def _fps_text(rows: Sequence[Format]) -> str:
+    return f"{any_of(sorted({row.fps for row in rows}))} fps"
+
+
+def _ratio_text(rows: Sequence[Format]) -> str:
+    return any_of(ratio for row in rows for ratio in row.sizes)
+
+
+def _size_text(rows: Sequence[Format]) -> str:
+    return any_of(f"{width}x{height}" for row in rows for width, height in row.sizes.values())
+
+
+def _resolution_text(rows: Sequence[Format]) -> str:
+    return any_of(row.resolution for row in rows)

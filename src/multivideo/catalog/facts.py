@@ -1,0 +1,233 @@
+"""The shapes in which facts about models are written down. Every row says where it was read, when, and how sure it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from attrs import field, frozen
+
+from ..values.plan import ExpectedTime
+from ..values.request import Mode
+
+__all__ = [
+    "AccessRow",
+    "Certainty",
+    "FailureCharge",
+    "Format",
+    "ImageRule",
+    "Lifecycle",
+    "ModeFacts",
+    "Model",
+    "ModelPath",
+    "ModelSpec",
+    "Rate",
+    "Score",
+    "Source",
+]
+
+
+class Certainty(StrEnum):
+    """How sure a fact is."""
+
+    DOCUMENTED = "documented"  # the vendor's own page or package says so
+    OBSERVED = "observed"  # seen in answers of the service
+    UNCERTAIN = "uncertain"  # one weak source, or sources disagree
+
+
+@frozen
+class Source:
+    """Where and when a fact was read."""
+
+    title: str
+    read: dt.date
+
+    def __str__(self) -> str:
+        return f"{self.title}, read {self.read}"
+
+
+@frozen(kw_only=True)
+class Format:
+    """One row of what a mode makes: everything in a row goes together, and only that."""
+
+    resolution: str
+    sizes: Mapping[str, tuple[int, int]] = field(hash=False)
+    """Pixels by aspect ratio. In a mode whose picture decides the shape: the sizes of the shapes that are known."""
+    seconds: tuple[int, ...]
+    fps: int
+    audio: tuple[bool, ...]
+    """What can be had: (True,) always with sound, (False,) never, (True, False) as asked."""
+    claimed_fps: tuple[int, ...] = ()
+    """Rates that are advertised and that no document of the interface confirms."""
+    source: Source
+    certainty: Certainty = Certainty.DOCUMENTED
+
+
+@frozen(kw_only=True)
+class ImageRule:
+    """What a picture must be to be taken."""
+
+    formats: tuple[str, ...]
+    max_bytes: int | None = None
+    min_side: int | None = None
+    max_ratio: Decimal | None = None
+    """The longer side at most this many times the shorter."""
+    exact_size: bool = False
+    """The picture must have exactly the pixels of the video."""
+    storage: bool = False
+    """gs:// addresses are taken."""
+    source: Source
+    certainty: Certainty = Certainty.DOCUMENTED
+
+
+@frozen(kw_only=True)
+class ModeFacts:
+    """What one model on one path takes and makes in one mode."""
+
+    mode: Mode
+    formats: tuple[Format, ...]
+    source: Source
+    certainty: Certainty = Certainty.DOCUMENTED
+    built: bool = True
+    """False: described here, and this release cannot ask for it yet."""
+    default_resolution: str = "720p"
+    default_seconds: int
+    default_ratio: str = "16:9"
+    default_audio: bool
+    prompt_characters: int | None = None
+    prompt_words: int | None = None
+    """A limit in tokens, read as words: each word is at least one token."""
+    negative_prompt: bool = False
+    seed_max: int | None = None
+    """Highest seed; None: seeds are not taken."""
+    samples_max: int = 1
+    frame_decides_shape: bool = False
+    image: ImageRule | None = None
+
+
+@frozen(kw_only=True)
+class Lifecycle:
+    """From when to when an access path serves a model; the last day served is the day before `retires`."""
+
+    released: dt.date
+    deprecated: dt.date | None = None
+    retires: dt.date | None = None
+    not_before: dt.date | None = None
+    """Announced as served at least until then."""
+    successor: str = ""
+    source: Source
+    certainty: Certainty = Certainty.DOCUMENTED
+
+
+@frozen(kw_only=True)
+class Rate:
+    """One row of a price list; `when` names the choices it holds for, and what it does not name it does not ask."""
+
+    when: Mapping[str, Any] = field(hash=False)
+    """Any of mode, resolution, audio, video_input."""
+    amount: Decimal
+    unit: str = "USD"
+    per: str = "second"
+    """"second" of finished video, "sample" or "call"."""
+    since: dt.date | None = None
+    until: dt.date | None = None
+    source: Source
+    certainty: Certainty = Certainty.DOCUMENTED
+
+
+@frozen(kw_only=True)
+class FailureCharge:
+    """Whether a job that ended without a video costs its price. `kind`: "failed" or "filtered"."""
+
+    kind: str
+    charged: bool
+    source: Source
+    certainty: Certainty
+
+
+@frozen(kw_only=True)
+class ModelPath:
+    """One model on one access path: `model@path`."""
+
+    model: str
+    path: str
+    wire_model: str
+    other_names: tuple[str, ...] = ()
+    """Dated ids of the vendor that mean the same."""
+    vendor: str
+    lifecycle: Lifecycle
+    modes: tuple[ModeFacts, ...]
+    rates: tuple[Rate, ...]
+    failures: tuple[FailureCharge, ...]
+    run_time: ExpectedTime
+    """For 8 s at 720p, before anything was learned."""
+    run_time_source: Source
+    regions: tuple[str, ...]
+    """Where requests may be sent to."""
+    key_regions: tuple[str, ...] = ()
+    """Regions that each want a key of their own."""
+
+    @property
+    def name(self) -> str:
+        """`model@path`."""
+        return f"{self.model}@{self.path}"
+
+    def mode(self, mode: Mode) -> ModeFacts | None:
+        """The facts of one mode, None: it has no such mode."""
+        return next((facts for facts in self.modes if facts.mode is mode), None)
+
+
+@frozen(kw_only=True)
+class Score:
+    """Stars of one model in one category, 1 to 5."""
+
+    category: str
+    stars: int
+    source: Source
+    certainty: Certainty
+
+
+@frozen(kw_only=True)
+class Model:
+    """What holds for a model on every path: its family, its tier and its scorecard."""
+
+    id: str
+    title: str
+    family: str
+    flagship: bool
+    scores: tuple[Score, ...]
+    known_but_not_served: str = ""
+    """Why this model is named and cannot be called."""
+
+
+@frozen(kw_only=True)
+class AccessRow:
+    """How a person gets at a model: what it costs to begin, how it is billed, what it takes to set up, and where."""
+
+    model: str
+    path: str
+    entry_cost: str
+    billing: str
+    setup: str
+    regions: str
+    source: Source
+
+
+@frozen(kw_only=True)
+class ModelSpec:
+    """A model of your own behind a provider with a `base_url`: what it makes and costs.
+
+    `sizes` are the pixels that it makes, as "1280x720"; `price_per_second` is in US dollars, None: unknown.
+    """
+
+    sizes: tuple[str, ...]
+    seconds: tuple[int, ...]
+    fps: int = 24
+    audio: tuple[bool, ...] = (True,)
+    price_per_second: Decimal | str | int | None = None
+    first_frame: bool = True
+    prompt_characters: int | None = None
+    run_time_s: float = 120.0

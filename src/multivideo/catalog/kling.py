@@ -1,0 +1,335 @@
+"""Kling at Kuaishou's own API, in its new protocol (model in the path): 3.0 and its tiers, O1, 2.6 and 2.5 Turbo.
+
+The legacy protocol of the same host serves the same models but Turbo, with smaller limits (2500 characters, pictures of
+10 MB); its ids are `other_names`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from attrs import evolve
+
+from ..values.credits import Credits
+from ..values.plan import ExpectedTime
+from ..values.request import Mode
+from .facts import (
+    AccessRow,
+    Certainty,
+    FailureCharge,
+    Format,
+    ImageRule,
+    Lifecycle,
+    ModeFacts,
+    Model,
+    ModelPath,
+    Rate,
+    Score,
+    Source,
+)
+
+__all__ = ["ACCESS", "MODELS", "PATHS", "UNIT", "UNIT_PRICE"]
+
+DOCS = Source("Kling API docs, 3.0 and Omni pages", dt.date(2026, 9, 20))
+CAPABILITIES = Source("Kling API docs, older models and capability map", dt.date(2026, 9, 20))
+UPDATES = Source("Kling API update log", dt.date(2026, 9, 20))
+PRICES = Source("Kling price list for video", dt.date(2026, 9, 20))
+PACKS = Source("Kling resource pack page", dt.date(2026, 8, 26))
+NO_STATEMENT = Source(
+    "no statement of Kling on unfinished jobs was found; its billing rows decide", dt.date(2026, 11, 22)
+)
+GUIDE = Source("buyer's guide to three video models, 2026", dt.date(2026, 11, 22))
+OURS = Source("our own estimate, after the buyer's guide to three video models, 2026", dt.date(2026, 11, 22))
+
+UNIT = "Kling unit"
+# List price of one video unit (Kling price list for video, read 2026-09-20); packs were also sold at 0.126.
+UNIT_PRICE = Credits.from_usd("0.14")
+
+
+def _scores(source: Source, **stars: int) -> tuple[Score, ...]:
+    """A scorecard. Certain are the guide's 3 and its named winners; its copy lost which of the others are a 4."""
+    sure = {3, 5} if source is GUIDE else set()
+    return tuple(
+        Score(
+            category=category,
+            stars=count,
+            source=source,
+            certainty=Certainty.DOCUMENTED if count in sure else Certainty.UNCERTAIN,
+        )
+        for category, count in stars.items()
+    )
+
+
+CATEGORIES = (
+    "cinematic",
+    "resolution",
+    "length",
+    "physics",
+    "speed",
+    "character_consistency",
+    "prompt_fidelity",
+    "audio",
+)
+
+
+def _tier(model: str, title: str, *stars: int) -> Model:
+    """A model beside the flagship, with our own stars in the order of the categories."""
+    scores = _scores(OURS, **dict(zip(CATEGORIES, stars, strict=True)))
+    return Model(id=model, title=title, family="kling", flagship=False, scores=scores)
+
+
+MODELS = (
+    Model(
+        id="kling-3.0",
+        title="Kling 3.0",
+        family="kling",
+        flagship=True,
+        scores=_scores(GUIDE, **dict(zip(CATEGORIES, (4, 5, 3, 3, 5, 4, 4, 3), strict=True))),
+    ),
+    _tier("kling-3.0-turbo", "Kling 3.0 Turbo", 3, 3, 3, 3, 5, 3, 3, 3),
+    _tier("kling-3.0-omni", "Kling 3.0 Omni", 4, 5, 3, 3, 4, 5, 4, 3),
+    _tier("kling-o1", "Kling O1", 3, 3, 2, 3, 3, 4, 3, 1),
+    _tier("kling-2.6", "Kling 2.6", 3, 3, 2, 3, 4, 3, 3, 2),
+    _tier("kling-2.5-turbo", "Kling 2.5 Turbo", 3, 3, 2, 2, 5, 3, 3, 1),
+    Model(
+        id="kling-4.0",
+        title="Kling 4.0",
+        family="kling",
+        flagship=False,
+        scores=(),
+        known_but_not_served="launched 2026-10-15 (3 to 30 s, 720p and 1080p); Kling's own API docs had no id for it "
+        "on 2026-10-04, so it cannot be called here yet",
+    ),
+)
+
+# Pixels of the square shape are those of one integrator's table (read 2026-08); the docs give names only.
+SIZES: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    "720p": {"16:9": (1280, 720), "9:16": (720, 1280), "1:1": (960, 960)},
+    "1080p": {"16:9": (1920, 1080), "9:16": (1080, 1920), "1:1": (1440, 1440)},
+    "4k": {"16:9": (3840, 2160), "9:16": (2160, 3840), "1:1": (2880, 2880)},
+}
+THREE_TO_15 = tuple(range(3, 16))
+AS_ASKED, ALWAYS, NEVER = (True, False), (True,), (False,)
+
+
+def _format(resolution: str, seconds: tuple[int, ...], audio: tuple[bool, ...], source: Source = DOCS) -> Format:
+    """One resolution in its three shapes. 24 fps is what the docs state; a field for it does not exist."""
+    return Format(
+        resolution=resolution,
+        sizes=SIZES[resolution],
+        seconds=seconds,
+        fps=24,
+        audio=audio,
+        claimed_fps=(60,) if resolution == "4k" else (),  # the guide's "4K at up to 60 fps"
+        source=source,
+    )
+
+
+NATIVE = tuple(_format(name, THREE_TO_15, AS_ASKED) for name in ("720p", "1080p", "4k"))
+TURBO = tuple(_format(name, THREE_TO_15, ALWAYS) for name in ("720p", "1080p"))
+O1 = tuple(_format(name, tuple(range(3, 11)), NEVER, CAPABILITIES) for name in ("720p", "1080p"))
+OLD_720P, OLD_1080P = (_format(name, (5, 10), NEVER, CAPABILITIES) for name in ("720p", "1080p"))
+OLD_1080P_NATIVE = evolve(OLD_1080P, audio=AS_ASKED)  # 2.6 makes sound at 1080p only
+
+IMAGE = ImageRule(
+    formats=("jpeg", "png"),
+    max_bytes=50_000_000,
+    min_side=300,
+    max_ratio=Decimal("2.5"),
+    source=DOCS,
+)
+
+TEXT = ModeFacts(
+    mode=Mode.TEXT,
+    formats=NATIVE,
+    source=DOCS,
+    default_seconds=5,
+    default_audio=False,
+    prompt_characters=3072,
+)
+OLD_TEXT = evolve(TEXT, source=CAPABILITIES, prompt_characters=2500)
+
+
+def _framed(text: ModeFacts, mode: Mode = Mode.FIRST_FRAME, *, built: bool = False) -> ModeFacts:
+    """The same limits with a picture to start from, which decides the shape: there is no field for another."""
+    return evolve(text, mode=mode, built=built, image=IMAGE, frame_decides_shape=True)
+
+
+def _with(text: ModeFacts, mode: Mode) -> ModeFacts:
+    """The same limits in a mode that this release cannot ask for."""
+    return evolve(text, mode=mode, built=False)
+
+
+def _motion(text: ModeFacts, source: Source) -> ModeFacts:
+    """A picture moved by a clip: as long as the clip, up to 30 s, with the clip's own sound or without."""
+    rows = tuple(_format(name, tuple(range(3, 31)), AS_ASKED, source) for name in ("720p", "1080p"))
+    facts = evolve(text, formats=rows, source=source, default_audio=True, prompt_characters=2500)
+    return _framed(facts, Mode.MOTION)
+
+
+def _edit(text: ModeFacts, formats: Sequence[Format]) -> ModeFacts:
+    """A clip changed by words: as long as the clip, with the clip's own sound or without, never with new sound."""
+    return evolve(_with(text, Mode.EDIT), formats=tuple(evolve(row, audio=AS_ASKED) for row in formats))
+
+
+def _omni_extension() -> ModeFacts:
+    """No endpoint of its own: the clip as a reference and the words "next shot"; silent, since a clip comes in."""
+    silent = tuple(evolve(row, audio=NEVER, certainty=Certainty.UNCERTAIN) for row in NATIVE)
+    return evolve(_with(TEXT, Mode.EXTEND), formats=silent, certainty=Certainty.UNCERTAIN)
+
+
+TURBO_TEXT = evolve(TEXT, formats=TURBO, default_audio=True)
+O1_TEXT = evolve(OLD_TEXT, formats=O1, built=False)
+V26_TEXT = evolve(OLD_TEXT, formats=(OLD_720P, OLD_1080P_NATIVE))
+V25_TEXT = evolve(OLD_TEXT, formats=(OLD_720P, OLD_1080P))
+
+MODES = {
+    "kling-3.0": (
+        TEXT,
+        _framed(TEXT, built=True),
+        _framed(TEXT, Mode.FIRST_LAST),
+        _with(TEXT, Mode.SHOTS),
+        _motion(TEXT, DOCS),
+    ),
+    "kling-3.0-turbo": (
+        TURBO_TEXT,
+        # 2500 stands on the page with a picture, 3072 on the page without.
+        evolve(_framed(TURBO_TEXT, built=True), prompt_characters=2500),
+        _with(TURBO_TEXT, Mode.SHOTS),
+    ),
+    "kling-3.0-omni": (
+        TEXT,
+        _framed(TEXT, built=True),
+        _framed(TEXT, Mode.FIRST_LAST),
+        evolve(_with(TEXT, Mode.REFERENCE), image=IMAGE),  # up to seven pictures
+        _with(TEXT, Mode.SHOTS),
+        _edit(TEXT, NATIVE),
+        _omni_extension(),
+    ),
+    "kling-o1": (
+        O1_TEXT,
+        evolve(_framed(O1_TEXT), formats=tuple(evolve(row, seconds=(5, 10)) for row in O1)),
+        _framed(O1_TEXT, Mode.FIRST_LAST),
+        evolve(_with(O1_TEXT, Mode.REFERENCE), image=IMAGE),
+        _edit(O1_TEXT, O1),
+    ),
+    "kling-2.6": (
+        V26_TEXT,
+        _framed(V26_TEXT, built=True),
+        evolve(_framed(V26_TEXT, Mode.FIRST_LAST), formats=(OLD_1080P_NATIVE,)),
+        _motion(V26_TEXT, CAPABILITIES),
+    ),
+    "kling-2.5-turbo": (
+        V25_TEXT,
+        _framed(V25_TEXT, built=True),
+        evolve(_framed(V25_TEXT, Mode.FIRST_LAST), formats=(OLD_1080P,)),
+    ),
+}
+
+
+def _rates(prices: Mapping[str, str], *, audio: bool | None = None, mode: Mode | None = None) -> tuple[Rate, ...]:
+    """Units for a second, by resolution; a choice that is None does not matter."""
+    choices = {name: value for name, value in (("audio", audio), ("mode", mode)) if value is not None}
+    return tuple(
+        Rate(when={"resolution": resolution, **choices}, amount=Decimal(units), unit=UNIT, source=PRICES)
+        for resolution, units in prices.items()
+    )
+
+
+WITH_A_CLIP = {"720p": "0.9", "1080p": "1.2", "4k": "3.0"}
+RATES = {  # the first row that fits holds: modes with a price of their own stand first
+    "kling-3.0": (
+        *_rates({"720p": "0.9", "1080p": "1.2"}, mode=Mode.MOTION),
+        *_rates({"720p": "0.6", "1080p": "0.8"}, audio=False),
+        *_rates({"720p": "0.9", "1080p": "1.2"}, audio=True),
+        *_rates({"4k": "3.0"}),
+    ),
+    "kling-3.0-turbo": _rates({"720p": "0.8", "1080p": "1.0"}),
+    "kling-3.0-omni": (
+        *_rates(WITH_A_CLIP, mode=Mode.EDIT),
+        *_rates(WITH_A_CLIP, mode=Mode.EXTEND),
+        *_rates({"720p": "0.6", "1080p": "0.8"}, audio=False),
+        *_rates({"720p": "0.8", "1080p": "1.0"}, audio=True),
+        *_rates({"4k": "3.0"}),
+    ),
+    "kling-o1": (
+        *_rates({"720p": "0.9", "1080p": "1.2"}, mode=Mode.EDIT),
+        *_rates({"720p": "0.6", "1080p": "0.8"}),
+    ),
+    "kling-2.6": (
+        *_rates({"720p": "0.5", "1080p": "0.8"}, mode=Mode.MOTION),
+        *_rates({"720p": "0.3", "1080p": "0.5"}, audio=False),
+        *_rates({"1080p": "1.0"}, audio=True),
+    ),
+    "kling-2.5-turbo": _rates({"720p": "0.3", "1080p": "0.5"}),
+}
+
+FAILURES = tuple(
+    FailureCharge(kind=kind, charged=False, source=NO_STATEMENT, certainty=Certainty.UNCERTAIN)
+    for kind in ("failed", "filtered")
+)
+
+
+def _path(model: str, released: dt.date, legacy: str | None, run_time: ExpectedTime) -> ModelPath:
+    return ModelPath(
+        model=model,
+        path="kling",
+        wire_model=model,
+        other_names=(legacy,) if legacy else (),
+        vendor="kling",
+        lifecycle=Lifecycle(released=released, source=UPDATES),
+        modes=MODES[model],
+        rates=RATES[model],
+        failures=FAILURES,
+        run_time=run_time,
+        run_time_source=OURS,
+        regions=("singapore", "beijing"),
+        key_regions=("singapore", "beijing"),
+    )
+
+
+PATHS = (
+    _path("kling-3.0", dt.date(2026, 2, 25), "kling-v3", ExpectedTime(45, 72, 200)),
+    # Turbo has no legacy id: "kling-v3-turbo" is a spelling of resellers.
+    _path("kling-3.0-turbo", dt.date(2026, 6, 17), None, ExpectedTime(25, 45, 140)),
+    _path("kling-3.0-omni", dt.date(2026, 2, 25), "kling-v3-omni", ExpectedTime(50, 84, 240)),
+    _path("kling-o1", dt.date(2025, 12, 15), "kling-video-o1", ExpectedTime(50, 84, 240)),
+    _path("kling-2.6", dt.date(2025, 12, 15), "kling-v2-6", ExpectedTime(45, 72, 200)),
+    _path("kling-2.5-turbo", dt.date(2025, 10, 20), "kling-v2-5-turbo", ExpectedTime(30, 50, 150)),
+)
+
+ACCESS = (
+    *(
+        AccessRow(
+            model=path.model,
+            path="kling",
+            entry_cost="a pack of 5,000 units, 700 USD, or a cash balance",
+            billing="units by the second of video; a pack ends after 180 days, the rest is lost; "
+            "what the web app sells is not valid here",
+            setup="an account and an API key of one region",
+            regions="Singapore for all but China, Beijing for China; a key is valid in one of them",
+            source=PACKS,
+        )
+        for path in PATHS
+    ),
+    AccessRow(
+        model="kling-3.0",
+        path="Kuaishou's platform",
+        entry_cost="10 to 30 USD a month",
+        billing="subscription",
+        setup="an account; by hand, no API",
+        regions="differ",
+        source=GUIDE,
+    ),
+    AccessRow(
+        model="kling-3.0",
+        path="multi-model platform",
+        entry_cost="from 9.99 USD a month",
+        billing="subscription with the platform's credits",
+        setup="an account at the platform",
+        regions="as the platform says",
+        source=GUIDE,
+    ),
+)

@@ -1,0 +1,357 @@
+"""The door of the library: puts the floors together and holds no logic of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import random
+import ssl
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+
+from attrs import evolve
+
+from .catalog.book import Catalog
+from .clock import Clock, SystemClock
+from .errors import InvalidRequest, MultiVideoError, Problem, UnsupportedFeature
+from .providers.accounts import ACCOUNT_KINDS, Account, BearerToken, Kling, OpenAIVideos, Veo, from_environment
+from .routing.plan import Offer, make_plan, why_not
+from .values.plan import Plan, Quote
+from .values.refs import JobRef
+from .values.request import VideoRequest, VideoSpec
+from .values.result import Video
+
+if TYPE_CHECKING:
+    from .jobs.driver import Driver
+    from .jobs.job import Job
+    from .sandbox import Emulator
+    from .transport.carrier import Carrier
+
+__all__ = ["AsyncClient"]
+
+SANDBOX_DAY = dt.date(2026, 8, 1)  # all three models were served
+_HOW = {"save_to", "on_event", "deadline", "poll_interval", "tags", "strict"}  # of a ready plan, these may still change
+
+
+class AsyncClient:
+    """Makes video on every configured provider through one call, on asyncio and trio.
+
+    Opening it sends nothing and writes nothing. Use it as `async with`, or call `aclose()`; one client belongs to one
+    event loop.
+
+    Args:
+        providers: `Kling(...)`, `Veo(...)`, `OpenAIVideos(...)`; left out: what the environment variables configure, or
+            the embedded emulator with MULTIVIDEO_SANDBOX=1.
+        policy: who is asked first; left out: the balanced scorecard.
+        home: where files go that are given no name; left out: MULTIVIDEO_HOME, else the platform's user data folder.
+        catalog: what models can do and cost; left out: what this release ships.
+        proxy: address of an HTTP proxy; environment proxies are not read.
+        ssl_context: for certificates of your own.
+        clock: time, for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        providers: Sequence[Account] | None = None,
+        policy: Any = None,
+        home: str | os.PathLike[str] | None = None,
+        catalog: Catalog | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._emulator: Emulator | None = None
+        self._as_of: dt.date | None = None
+        if providers is None and os.environ.get("MULTIVIDEO_SANDBOX", "") not in {"", "0"}:
+            self._enter_sandbox(None, None, clock)
+            providers = _sandbox_accounts()
+        self.providers: tuple[Account, ...] = from_environment(os.environ) if providers is None else _checked(providers)
+        self._policy, self._home = policy, home
+        self._catalog = catalog or Catalog.default()
+        self._proxy, self._ssl_context = proxy, ssl_context
+        self._clock = clock or SystemClock()
+        self._loop: object = None
+
+    @classmethod
+    def sandbox(
+        cls,
+        *,
+        emulator: Emulator | None = None,
+        latency: float | None = 1.0,
+        as_of: dt.date = SANDBOX_DAY,
+        policy: Any = None,
+        home: str | os.PathLike[str] | None = None,
+        catalog: Catalog | None = None,
+        clock: Clock | None = None,
+    ) -> Self:
+        """A client of the embedded emulator: no key, no network, no cost, real mp4 files. Needs the extra `sandbox`.
+
+        Args:
+            emulator: one to share with others; left out: one of its own.
+            latency: seconds that a pretend job takes; None: about as long as a real one.
+            as_of: the day as of which it plans; left out: 2026-08-01, when all three models were served.
+            policy: who is asked first.
+            home: where files go that are given no name, in a folder `sandbox` of it.
+            catalog: what models can do and cost.
+            clock: time, for tests: the emulator lives by it too.
+        """
+        client = cls(providers=_sandbox_accounts(), policy=policy, home=home, catalog=catalog, clock=clock)
+        client._enter_sandbox(emulator, latency, clock)
+        client._as_of = as_of
+        return client
+
+    def _enter_sandbox(self, emulator: Emulator | None, latency: float | None, clock: Clock | None) -> None:
+        try:
+            from .sandbox import Emulator
+        except ImportError as error:
+            raise UnsupportedFeature(
+                f"The embedded emulator needs {error.name}, which is not installed.",
+                hint="pip install 'multivideo[sandbox]'",
+            ) from None
+        self._emulator = emulator or Emulator(clock=clock or SystemClock(), latency=latency)
+        self._as_of = SANDBOX_DAY
+
+    @property
+    def emulator(self) -> Emulator | None:
+        """The emulator behind a sandbox client, which counts its jobs and charges; None on a live one."""
+        return self._emulator
+
+    @property
+    def catalog(self) -> Catalog:
+        """What each model can do and costs, as of the day of this client."""
+        return self._catalog.on(self._day(None))
+
+    def plan(self, prompt: str | VideoRequest, *, as_of: dt.date | None = None, **spec: Unpack[VideoSpec]) -> Plan:
+        """What would run, what it costs, and why. Free: nothing is sent or written.
+
+        Args:
+            prompt: the prompt, or a ready request.
+            as_of: the day for which to answer; left out: today.
+            spec: the options of `VideoSpec`.
+        Raises: InvalidRequest naming every field that is wrong.
+        """
+        request = VideoRequest.of(prompt, spec)
+        return make_plan(request, self._offers, self._catalog, self._day(as_of), self._policy)
+
+    def quote(self, prompt: str | VideoRequest, **spec: Unpack[VideoSpec]) -> Quote:
+        """The price of what `generate` would make, before anything is sent.
+
+        Raises: the error that `generate` would raise before sending.
+        """
+        plan = self._runnable(self.plan(prompt, **spec))
+        return plan.first.quote
+
+    async def generate(self, prompt: str | VideoRequest | Plan, **spec: Unpack[VideoSpec]) -> Video:
+        """Make a video: plan, submit, wait, download, measure.
+
+        The price in `quote()` is charged once the vendor has accepted the job.
+
+        Args:
+            prompt: the prompt, a ready request, or a plan, of which exactly the first candidate runs.
+            spec: the options of `VideoSpec`.
+        Raises: InvalidRequest, NoRoute and their likes before anything is sent; StillRunning at the deadline;
+            ContentFiltered, GenerationFailed, DownloadFailed and OutcomeUnknown, each saying what was charged.
+        """
+        job = await self.submit(prompt, **spec)
+        return await job.wait()
+
+    async def submit(self, prompt: str | VideoRequest | Plan, **spec: Unpack[VideoSpec]) -> Job:
+        """Start a video and return as soon as its vendor has accepted it. Charged as `generate`.
+
+        Store `job.ref.to_json()` to go on with it later, in any process.
+        """
+        self._stay_in_one_loop()
+        plan = _with_changes(prompt, spec) if isinstance(prompt, Plan) else self.plan(prompt, **spec)
+        return await self._driver.submit(self._runnable(plan))
+
+    async def resume(self, job: str | JobRef) -> Job:
+        """A job of earlier, to be waited for again. Costs nothing and sends nothing by itself.
+
+        Args:
+            job: a job's reference or its JSON; a bare job id serves for jobs of this client.
+        Raises: InvalidRequest if it is neither.
+        """
+        self._stay_in_one_loop()
+        if isinstance(job, str) and job in self._driver.jobs:
+            return self._driver.jobs[job]
+        return self._driver.resume(JobRef.from_json(job) if isinstance(job, str) else job)
+
+    async def extend(
+        self, video: Video, *, seconds: float, prompt: str | None = None, **spec: Unpack[VideoSpec]
+    ) -> Video:
+        """A longer video that goes on from a finished one, at the same vendor."""
+        same: VideoSpec = {"model": f"{video.model}@{video.provider}", "source_video": video, "mode": "extend"}
+        wish: VideoSpec = {**same, "duration": seconds, **spec}
+        return await self.generate(prompt or video.prompt or "The scene goes on.", **wish)
+
+    async def edit(self, video: Video, prompt: str, **spec: Unpack[VideoSpec]) -> Video:
+        """A new video made by changing a finished one, at the same vendor."""
+        same: VideoSpec = {"model": f"{video.model}@{video.provider}", "source_video": video, "mode": "edit"}
+        wish: VideoSpec = {**same, **spec}
+        return await self.generate(prompt, **wish)
+
+    def jobs(self, state: Literal["open", "finished", "failed"] | None = None) -> tuple[Job, ...]:
+        """The jobs that this client has submitted or resumed; `state` leaves only those."""
+        known = self._driver.jobs.values() if "_driver" in vars(self) else ()
+        return tuple(job for job in known if state in (None, job.state))
+
+    async def aclose(self) -> None:
+        """Close every connection. Jobs that still run go on at their vendors."""
+        if "_driver" in vars(self):
+            await self._driver.sender.carrier.aclose()
+
+    async def __aenter__(self) -> Self:
+        self._stay_in_one_loop()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(account.name for account in self.providers) or 'no provider'})"
+
+    def _day(self, as_of: dt.date | None) -> dt.date:
+        if as_of is not None:
+            return as_of
+        return self._as_of or dt.datetime.fromtimestamp(self._clock.wall(), dt.UTC).date()
+
+    @cached_property
+    def _offers(self) -> tuple[Offer, ...]:
+        """Every model on every path: those of the configured providers, and the rest with what is missing for them."""
+        served = [
+            Offer(path, self._scores(path.model), unit_prices=account.unit_prices)
+            for account in self.providers
+            for path in account.paths(self._catalog.paths)
+        ]
+        hints = {kind.path: kind.hint for kind in ACCOUNT_KINDS}
+        have = {account.path for account in self.providers}
+        missing = [
+            Offer(path, self._scores(path.model), key_hint=f"no key: {hints.get(path.path, 'configure a provider')}")
+            for path in self._catalog.paths
+            if path.path not in have
+        ]
+        return (*served, *missing)
+
+    def _scores(self, model: str) -> tuple[tuple[str, int], ...]:
+        known = next((row for row in self._catalog.all_models if row.id == model), None)
+        return tuple((score.category, score.stars) for score in known.scores) if known is not None else ()
+
+    def _runnable(self, plan: Plan) -> Plan:
+        """The plan, if something can run. Raises: the error that says why not."""
+        error = why_not(plan, self._offers, () if plan.ranked else self._alternatives(plan))
+        if error is not None:
+            raise error
+        return plan
+
+    def _alternatives(self, plan: Plan) -> Sequence[str]:
+        """Other models that could make a request whose own choice cannot."""
+        if plan.request.model == "auto":
+            return ()
+        try:
+            other = make_plan(evolve(plan.request, model="auto", options={}), self._offers, self._catalog, plan.as_of)
+        except MultiVideoError:
+            return ()
+        return [candidate.name for candidate in other.candidates if not candidate.unconfirmed][:3]
+
+    @cached_property
+    def _driver(self) -> Driver:
+        from .jobs.driver import Driver, Site
+        from .jobs.poller import Poller
+        from .transport.sender import Channel, Sender
+
+        sender = Sender(self._carrier(), self._clock, random.random)
+        sites = {}
+        for account in self.providers:
+            try:
+                channel = Channel(account.backend(), account.signer())
+            except UnsupportedFeature:  # configured, and not built yet: the plan says so
+                continue
+            rows = {path.model: path for path in account.paths(self._catalog.paths)}
+            poller = Poller(sender, channel, self._clock)
+            sites[account.name] = Site(channel, poller, account.vendor, rows, self._unit_prices(account))
+        return Driver(sender, sites, self._home_folder(), lambda: f"mv-{uuid.uuid4().hex[:20]}")
+
+    def _unit_prices(self, account: Account) -> Mapping[str, Any]:
+        from .catalog.book import UNIT_PRICES
+
+        return {**UNIT_PRICES, **account.unit_prices}
+
+    def _carrier(self) -> Carrier:
+        if self._emulator is not None:
+            from .transport.embedded import EmbeddedCarrier
+
+            return EmbeddedCarrier(self._emulator)
+        from .transport.http import HttpCarrier
+
+        return HttpCarrier(proxy=self._proxy, ssl_context=self._ssl_context)
+
+    def _home_folder(self) -> Path:
+        given = self._home or os.environ.get("MULTIVIDEO_HOME")
+        if given:
+            home = Path(given).expanduser()
+        else:
+            from platformdirs import user_data_path
+
+            home = user_data_path("multivideo", appauthor=False)
+        return home / "sandbox" if self._emulator is not None else home
+
+    def _stay_in_one_loop(self) -> None:
+        """Connections belong to the loop that opened them: say so before anything odd happens."""
+        loop = _running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise InvalidRequest.of(
+                [Problem("client", "used in a second event loop", "one client for each event loop")],
+                what="This client belongs to another event loop.",
+            )
+
+
+def _running_loop() -> object:
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return trio.lowlevel.current_trio_token()
+    import asyncio
+
+    return asyncio.get_running_loop()
+
+
+def _sandbox_accounts() -> tuple[Account, ...]:
+    """The three vendors as the emulator in this process plays them."""
+    from .transport.embedded import HOME
+
+    return (
+        OpenAIVideos(api_key="sandbox", base_url=f"{HOME}/openai/v1", vendor_dates=True),
+        Kling(api_key="sandbox", base_url=f"{HOME}/kling", vendor_dates=True),
+        Veo(
+            project="sandbox",
+            credentials=BearerToken("sandbox"),
+            base_url=f"{HOME}/vertex",
+            vendor_dates=True,
+        ),
+    )
+
+
+def _checked(providers: Sequence[Account]) -> tuple[Account, ...]:
+    names = [account.name for account in providers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        asked = f"two named {', '.join(twice)}"
+        raise InvalidRequest.of([Problem("providers", asked, "a name= of its own for each of two that are alike")])
+    return tuple(providers)
+
+
+def _with_changes(plan: Plan, spec: Mapping[str, Any]) -> Plan:
+    """A ready plan with what may still change: where the file goes and how it is waited for."""
+    fixed = [Problem(name, "given with a plan", "in the call of plan()") for name in spec if name not in _HOW]
+    if fixed:
+        raise InvalidRequest.of(fixed)
+    return evolve(plan, request=VideoRequest.of(plan.request, spec)) if spec else plan

@@ -1,0 +1,1 @@
+"""What a file really is: read from its own bytes, whatever its name or its sender says."""

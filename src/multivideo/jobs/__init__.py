@@ -1,0 +1,1 @@
+"""One paid job, from its plan to its file."""

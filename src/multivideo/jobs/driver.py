@@ -1,0 +1,412 @@
+"""The one loop: submit, look until it is done, fetch, measure, settle. Only this room asks the transport for anything."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from anyio import to_thread
+from attrs import define, evolve, field, frozen
+
+from ..catalog.facts import ModelPath
+from ..errors import (
+    DeliverableMismatch,
+    DownloadFailed,
+    InvalidRequest,
+    MultiVideoError,
+    OutcomeUnknown,
+    Problem,
+    ProviderError,
+    ProviderUnavailable,
+)
+from ..files.boxes import Measured, NotAVideo
+from ..files.inspect import Check, Expected, Fault, inspect
+from ..transport.download import Fetched, fetch, keep
+from ..transport.retry import StepKind
+from ..transport.sender import Channel, OnRetry, Retry, Sender
+from ..values.credits import Credits
+from ..values.events import Downloaded, Failed, Finished, Planned, Progress, Retried, Settled, Submitted
+from ..values.media import Media
+from ..values.plan import Plan
+from ..values.refs import AttemptRef, JobRef, VendorRef
+from ..values.result import Video
+from ..wire import Asset, JobState, JobStatus, Order
+from .job import Attempt, Job, cannot_cancel
+from .poller import Poller, pace
+from .settle import Settlement, settle_failure, settle_success
+from .target import prepared, target
+
+__all__ = ["Driver", "Site"]
+
+logger = logging.getLogger("multivideo")
+
+MISSING_GRACE_S = 60.0  # a fresh job may be invisible for a while
+MISSING_LOOKS = 3
+FETCHES = 3
+
+
+@frozen
+class Site:
+    """One configured provider as the driver sees it."""
+
+    channel: Channel
+    poller: Poller
+    vendor: str
+    paths: Mapping[str, ModelPath] = field(repr=False)
+    unit_prices: Mapping[str, Credits] = field(repr=False)
+
+
+@define(eq=False)
+class Driver:
+    """Drives all jobs of a client. Keeps each in `jobs`, from the moment its vendor has accepted it."""
+
+    sender: Sender
+    sites: Mapping[str, Site]
+    home: Path
+    new_id: Callable[[], str]
+    jobs: dict[str, Job] = field(factory=dict)
+
+    async def submit(self, plan: Plan) -> Job:
+        """Send the first candidate of a plan; returns once its vendor has accepted it.
+
+        Raises: InvalidRequest before anything is sent; OutcomeUnknown where a paid submit got no clear answer.
+        """
+        job = Job(
+            self.new_id(),
+            self,
+            plan.request,
+            plan,
+            plan.request.save_to,
+            tuple(plan.request.tags.items()),
+            began=self.sender.clock.monotonic(),
+        )
+        job.listen(plan.request.on_event)
+        candidate, [segment] = plan.first, plan.segments
+        image = await self._prepare(job, candidate.model)
+        await job.tell(Planned, plan=plan)
+        path = self.sites[candidate.provider].paths[candidate.model]
+        for number, samples in enumerate(segment.samples):
+            order = Order(
+                attempt_id=f"{job.id}-{number + 1}",
+                model=candidate.model,
+                wire_model=path.wire_model,
+                prompt=plan.request.prompt,
+                segment=segment,
+                samples=samples,
+                first_frame=image,
+                negative_prompt=plan.request.negative_prompt,
+                seed=plan.request.seed,
+                options=plan.request.options.get(self.sites[candidate.provider].vendor, {}),
+            )
+            await self._send(job, order, candidate.provider)
+        return job
+
+    def resume(self, ref: JobRef) -> Job:
+        """The job of a reference: the one that is known here, or one made from what the reference says.
+
+        Raises: InvalidRequest where a provider of the job is not configured.
+        """
+        if ref.job_id in self.jobs:
+            return self.jobs[ref.job_id]
+        for attempt in ref.attempts:
+            if attempt.vendor.provider not in self.sites:
+                known = ", ".join(self.sites) or "none"
+                problem = Problem("ref", f"a job at {attempt.vendor.provider!r}", f"a configured provider: {known}")
+                raise InvalidRequest.of([problem], what="The provider of this job is not configured.")
+        attempts = [Attempt(attempt) for attempt in ref.attempts]
+        began = self.sender.clock.monotonic()
+        job = Job(ref.job_id, self, None, None, ref.save_to, ref.tags, attempts, began)
+        self.jobs[job.id] = job
+        return job
+
+    async def step(self, job: Job) -> None:
+        """One look, or one fetch, or the end: whatever the job needs next. Does nothing to a job that has ended."""
+        for attempt in job.attempts:
+            if attempt.settled:
+                continue
+            if attempt.status is None:
+                await self._look(job, attempt)
+            elif attempt.status.state is JobState.SUCCEEDED:
+                await self._collect(job, attempt, attempt.status)
+            else:
+                await self._give_up(job, attempt, attempt.status)
+            return
+        await self._finish(job)
+
+    async def look_now(self, job: Job) -> JobStatus:
+        """The state of the job's first unfinished attempt, asked now."""
+        attempt = next((a for a in job.attempts if not a.settled), job.attempts[-1])
+        if attempt.status is not None:
+            return attempt.status
+        return await self._site(attempt).poller.look(attempt.ref.vendor, 0)
+
+    async def cancel(self, job: Job, attempt: Attempt) -> None:
+        """Ask the vendor to stop an attempt. Raises: UnsupportedFeature where it cannot."""
+        site = self._site(attempt)
+        exchange = site.channel.provider.cancel(attempt.ref.vendor)
+        if exchange is None:
+            raise cannot_cancel(job, attempt)
+        await self.sender.run(site.channel, exchange, StepKind.LOOK_UP)
+
+    def _site(self, attempt: Attempt) -> Site:
+        return self.sites[attempt.ref.vendor.provider]
+
+    async def _prepare(self, job: Job, model: str) -> Media | None:
+        """Everything that can fail before money is spent: the target folder, the picture's bytes."""
+        request = job.request
+        with self.sender.clock.working():
+            await to_thread.run_sync(prepared, target(job.save_to, self.home, model, job.id, 1))
+            if request is None or request.first_frame is None:
+                return None
+            try:
+                return await to_thread.run_sync(request.first_frame.loaded)
+            except OSError as error:
+                asked = f"a file that cannot be read any more ({error.strerror})"
+                raise InvalidRequest.of([Problem("first_frame", asked, "a readable picture")]) from None
+
+    async def _send(self, job: Job, order: Order, provider: str) -> None:
+        """Send one paid call. The first one's error is the caller's; a later one's leaves the job with fewer takes."""
+        site = self.sites[provider]
+        try:
+            step = site.channel.provider.submit(order)
+            vendor = await self.sender.take(site.channel, step, StepKind.SUBMIT, self._told(job, order.attempt_id))
+        except MultiVideoError as error:
+            error.job_id, error.attempt_id, error.step = job.id, order.attempt_id, StepKind.SUBMIT.value
+            error.provider = provider
+            if isinstance(error, OutcomeUnknown):
+                logger.warning("outcome of a paid submit is unknown", extra={"job_id": job.id, "provider": provider})
+            if not job.attempts:
+                raise
+            job.shortfalls.append(error)
+            await job.tell(Failed, error=error, attempt_id=order.attempt_id)
+            return
+        attempt = Attempt(self._attempt_ref(job, order, vendor))
+        job.attempts.append(attempt)  # before anything is awaited: from here on the paid job cannot be lost
+        self.jobs[job.id] = job
+        await job.tell(
+            Submitted, model=order.model, provider=provider, ref=job.ref, segment=1, attempt_id=order.attempt_id
+        )
+
+    def _attempt_ref(self, job: Job, order: Order, vendor: VendorRef) -> AttemptRef:
+        segment = order.segment
+        quote = job.plan.quote if job.plan is not None else None
+        held = quote.upper_bound.micro_usd * order.samples // sum(segment.samples) if quote else 0
+        return AttemptRef(
+            attempt_id=order.attempt_id,
+            vendor=vendor,
+            mode=segment.mode.value,
+            resolution=segment.resolution,
+            seconds=segment.seconds,
+            width=segment.width,
+            height=segment.height,
+            fps=segment.fps,
+            audio=segment.audio,
+            samples=order.samples,
+            held_micro_usd=held,
+            submitted_at=self.sender.clock.wall(),
+        )
+
+    async def _look(self, job: Job, attempt: Attempt) -> None:
+        """Wait for the time of the next look, take it, and tell what was seen."""
+        clock, asked = self.sender.clock, job.request.poll_interval if job.request else None
+        elapsed = max(0.0, clock.wall() - attempt.ref.submitted_at)
+        site = self._site(attempt)
+        wait_s = pace(elapsed, self.sender.random, asked or attempt.poll_after_s)
+        try:
+            status = await site.poller.look(attempt.ref.vendor, wait_s, self._told(job, attempt.ref.attempt_id))
+        except ProviderError as error:  # the look failed, the job did not
+            error.job_id, error.charged, error.step = job.id, "held", StepKind.POLL.value
+            raise
+        attempt.poll_after_s = status.poll_after_s
+        elapsed = max(0.0, clock.wall() - attempt.ref.submitted_at)
+        if status.state is JobState.MISSING:
+            self._missed(job, attempt, elapsed)
+        elif status.state.ended:
+            attempt.status = status
+        await job.tell(
+            Progress,
+            state=status.state.value,
+            word=status.word,
+            elapsed_s=elapsed,
+            percent=status.percent,
+            eta_s=max(0.0, job.plan.first.expected.typical_s - elapsed) if job.plan is not None else None,
+            segment=1,
+            attempt_id=attempt.ref.attempt_id,
+        )
+
+    def _missed(self, job: Job, attempt: Attempt, elapsed_s: float) -> None:
+        """The vendor does not know the job: bear it for a while, then say that it vanished; its money stays held."""
+        attempt.looks_missing += 1
+        if elapsed_s >= MISSING_GRACE_S and attempt.looks_missing >= MISSING_LOOKS:
+            attempt.looks_missing = 0
+            raise ProviderUnavailable(
+                f"{attempt.ref.vendor.provider} does not know job {attempt.ref.vendor.remote_id} any more.",
+                hint="look for it in the vendor's console; wait for the job again to look again",
+                charged="held",
+                job_id=job.id,
+                attempt_id=attempt.ref.attempt_id,
+                provider=attempt.ref.vendor.provider,
+            )
+
+    async def _collect(self, job: Job, attempt: Attempt, status: JobStatus) -> None:
+        """Fetch and measure every take of a finished attempt, then settle it."""
+        site = self._site(attempt)
+        settled = settle_success(
+            attempt.ref,
+            len(status.assets),
+            site.channel.provider.charge(status),
+            site.unit_prices,
+            self._listed(job),
+        )
+        share = Credits(micro_usd=settled.amount.micro_usd // max(1, len(status.assets)))
+        for number in range(attempt.fetched, len(status.assets)):  # after a failed fetch only the rest is fetched again
+            video = await self._take(job, attempt, status, number, evolve(settled, amount=share))
+            job.takes.append(video)
+            attempt.fetched += 1
+            await job.tell(
+                Downloaded, path=str(video.path), size_bytes=video.size_bytes, sha256=video.sha256, segment=1
+            )
+        await self._settle(job, attempt, settled)
+
+    async def _take(self, job: Job, attempt: Attempt, status: JobStatus, number: int, settled: Settlement) -> Video:
+        ref = attempt.ref
+        path = target(job.save_to, self.home, ref.vendor.model, job.id, len(job.takes) + 1)
+        fetched, measured, check = await self._fetch(job, attempt, status.assets[number], path)
+        await keep(self.sender, fetched, path)
+        return Video(
+            path=path,
+            model=ref.vendor.model,
+            provider=ref.vendor.provider,
+            job_id=job.id,
+            prompt=job.request.prompt if job.request is not None else None,
+            duration=measured.duration,
+            width=measured.width,
+            height=measured.height,
+            fps=measured.fps,
+            has_audio=measured.has_audio,
+            size_bytes=fetched.size_bytes,
+            sha256=fetched.sha256,
+            check=check,
+            charge=settled.amount,
+            certainty=settled.certainty,
+            plan=job.plan,
+            segments=job.plan.segments if job.plan is not None else (),
+            created_at=dt.datetime.fromtimestamp(self.sender.clock.wall(), dt.UTC),
+            tags=dict(job.tags),
+            handle=ref.vendor,
+            raw=status.raw,
+        )
+
+    async def _fetch(self, job: Job, attempt: Attempt, asset: Asset, path: Path) -> tuple[Fetched, Measured, Check]:
+        """A take that is on disk and is a whole video; one that is none is fetched again, a few times."""
+        ref, site = attempt.ref, self._site(attempt)
+        expected = Expected(seconds=ref.seconds, width=ref.width, height=ref.height, fps=ref.fps, audio=ref.audio)
+        why = ""
+        for _ in range(FETCHES if asset.file is None else 1):
+            try:
+                fetched = await fetch(self.sender, site.channel, asset, path.parent, self._told(job, ref.attempt_id))
+            except MultiVideoError as error:
+                error.job_id, error.attempt_id, error.step = job.id, ref.attempt_id, StepKind.DOWNLOAD.value
+                raise
+            try:
+                with self.sender.clock.working():
+                    return fetched, *await to_thread.run_sync(inspect, fetched.part, expected)
+            except NotAVideo as bad:
+                fetched.discard()
+                why = str(bad)
+            except BaseException:
+                fetched.discard()
+                raise
+        raise DownloadFailed(
+            f"What {ref.vendor.provider} delivered is no whole video: {why}.",
+            hint="the job is made and paid: resume it to fetch the file again, at no further cost",
+            provider=ref.vendor.provider,
+            job_id=job.id,
+            attempt_id=ref.attempt_id,
+        )
+
+    async def _give_up(self, job: Job, attempt: Attempt, status: JobStatus) -> None:
+        """The vendor ended an attempt without a video: say why and what it cost."""
+        site, ref = self._site(attempt), attempt.ref
+        path = site.paths.get(ref.vendor.model)
+        kind = "filtered" if status.state is JobState.FILTERED else "failed"
+        settled = settle_failure(
+            ref, kind, site.channel.provider.charge(status), site.unit_prices, path.failures if path else ()
+        )
+        error = status.error or ProviderError(f"{ref.vendor.provider} ended the job: {status.word}.")
+        error.job_id, error.attempt_id, error.provider = job.id, ref.attempt_id, ref.vendor.provider
+        error.charge = settled.amount
+        error.charged = "no" if not settled.amount else "yes" if settled.certainty != "assumed" else "unknown"
+        error.cost = f"{error.charged}, {settled.certainty}: {settled.amount}"
+        attempt.error = error
+        job.shortfalls.append(error)
+        await self._settle(job, attempt, settled)
+
+    async def _settle(self, job: Job, attempt: Attempt, settled: Settlement) -> None:
+        attempt.settled = True
+        job.settlements.append(settled)
+        await job.tell(
+            Settled,
+            charge=settled.amount,
+            certainty=settled.certainty,
+            segment=1,
+            attempt_id=attempt.ref.attempt_id,
+        )
+
+    async def _finish(self, job: Job) -> None:
+        """Every attempt has ended: one video with all its takes, or the first error."""
+        if not job.takes:
+            job.error = job.shortfalls[0]
+            await job.tell(Failed, error=job.error)
+            return
+        wanted = sum(attempt.ref.samples for attempt in job.attempts) + sum(
+            1 for error in job.shortfalls if getattr(error, "step", None) == StepKind.SUBMIT.value
+        )
+        first = job.takes[0]
+        if len(job.takes) < wanted:
+            short = Fault("takes", wanted, len(job.takes))
+            first = evolve(first, check=evolve(first.check, faults=(*first.check.faults, short)))
+        total = sum((settled.amount for settled in job.settlements), Credits(micro_usd=0))
+        video = evolve(first, charge=total, takes=(first, *job.takes[1:]))
+        if (mismatch := _mismatch(job, video)) is not None:
+            job.error = mismatch
+            await job.tell(Failed, error=mismatch)
+            return
+        job.video = video
+        await job.tell(Finished, path=str(video.path))
+
+    def _listed(self, job: Job) -> bool:
+        return job.plan is not None and job.plan.quote is not None and job.plan.quote.certainty == "documented"
+
+    def _told(self, job: Job, attempt_id: str) -> OnRetry:
+        async def tell(retry: Retry) -> None:
+            await job.tell(
+                Retried,
+                step=retry.step.value,
+                tries=retry.tries,
+                wait_s=retry.wait_s,
+                why=retry.why,
+                attempt_id=attempt_id,
+            )
+
+        return tell
+
+
+def _mismatch(job: Job, video: Video) -> DeliverableMismatch | None:
+    """The error of a file that is not what was ordered, where the request makes that an error."""
+    unproven = {refusal.field for refusal in job.plan.first.unconfirmed} if job.plan is not None else set()
+    strict = job.request is not None and job.request.strict
+    faults = [fault for fault in video.check.faults if strict or fault.name in unproven]
+    if not faults:
+        return None
+    return DeliverableMismatch(
+        f"{video.model} delivered another video than was ordered: {'; '.join(map(str, faults))}.",
+        asked=", ".join(f"{fault.name}={fault.asked}" for fault in faults),
+        hint=f"the file is kept at {video.path}, and error.video has it",
+        charge=video.charge,
+        job_id=job.id,
+        provider=video.provider,
+        video=video,
+    )

@@ -1,0 +1,183 @@
+"""A handle on one job: its state, its events, and the way to wait for it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import anyio
+from attrs import define, field
+
+from ..errors import MultiVideoError, StillRunning, UnsupportedFeature
+from ..values.events import Event, Failed, Finished
+from ..values.plan import Plan
+from ..values.refs import AttemptRef, JobRef
+from ..values.request import VideoRequest
+from ..values.result import Video
+from ..wire import JobStatus
+from .settle import Settlement
+
+if TYPE_CHECKING:
+    from .driver import Driver
+
+__all__ = ["Attempt", "Job", "cannot_cancel"]
+
+logger = logging.getLogger("multivideo")
+
+REPLAYED = 256  # events that a late listener still gets
+E = TypeVar("E", bound=Event)
+
+
+@define
+class Attempt:
+    """One accepted submit, and how far it has come: running, made, or ended with an error."""
+
+    ref: AttemptRef
+    status: JobStatus | None = None
+    looks_missing: int = 0
+    poll_after_s: float | None = None
+    fetched: int = 0
+    error: MultiVideoError | None = None
+    settled: bool = False
+
+
+@define(eq=False)
+class Job:
+    """A job at a vendor, accepted and perhaps paid. Waiting for it is what drives it; nothing runs in between.
+
+    `id` is ours; `ref` (and `ref.to_json()`) is what to store: `client.resume()` goes on from it, in any process.
+    """
+
+    id: str
+    _driver: Driver = field(repr=False)
+    request: VideoRequest | None = field(default=None, repr=False)
+    plan: Plan | None = field(default=None, repr=False)
+    save_to: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    attempts: list[Attempt] = field(factory=list)
+    began: float = 0.0
+    video: Video | None = field(default=None, repr=False)
+    error: Exception | None = None
+    takes: list[Video] = field(factory=list, repr=False)
+    settlements: list[Settlement] = field(factory=list, repr=False)
+    shortfalls: list[MultiVideoError] = field(factory=list, repr=False)
+    _events: deque[Event] = field(factory=lambda: deque(maxlen=REPLAYED), repr=False)
+    _sequence: int = 0
+    _on_event: Callable[[Event], Any] | None = field(default=None, repr=False)
+    _told_trouble: bool = False
+    _turn: anyio.Lock = field(factory=anyio.Lock, repr=False)
+
+    @property
+    def ref(self) -> JobRef:
+        """What to store; it holds no prompt and no key."""
+        return JobRef(self.id, tuple(attempt.ref for attempt in self.attempts), self.save_to, self.tags)
+
+    @property
+    def state(self) -> Literal["open", "finished", "failed"]:
+        """Open until there is a video or a final error."""
+        return "finished" if self.video is not None else "failed" if self.error is not None else "open"
+
+    async def status(self) -> JobStatus:
+        """Look at the vendor now, once. Free."""
+        return await self._driver.look_now(self)
+
+    async def wait(self, deadline: float | None = None) -> Video:
+        """The finished video, on disk and measured.
+
+        Args:
+            deadline: seconds to wait at most; left out: what the request said, else an hour.
+        Raises: StillRunning at the deadline, with the job to wait for again; else the error that ended the job.
+        """
+        seconds = deadline if deadline is not None else self._left()
+        try:
+            with self._driver.sender.clock.fail_after(seconds):
+                while self.state == "open":
+                    await self._step()
+        except TimeoutError:
+            raise self._still_running() from None
+        if self.video is None:
+            raise self.error or AssertionError("a job that is not open has a video or an error")
+        return self.video
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Every event so far (the last 256), then each as it comes, until the job has ended."""
+        seen = 0
+        while True:
+            fresh = [event for event in self._events if event.sequence > seen]
+            for event in fresh:
+                seen = event.sequence
+                yield event
+                if isinstance(event, Finished | Failed) and self.state != "open":
+                    return
+            if not fresh:
+                if self.state != "open":
+                    return
+                await self._step(after=seen)
+
+    async def cancel(self) -> None:
+        """Stop the job at the vendor, where the vendor has a way to.
+
+        Raises: UnsupportedFeature where it has none: the job goes on there and will be charged.
+        """
+        for attempt in self.attempts:
+            if attempt.status is None and attempt.error is None:
+                await self._driver.cancel(self, attempt)
+
+    async def tell(self, kind: type[E], **facts: Any) -> None:
+        """Record an event and hand it to the listener, whose own errors never stop a paid job."""
+        self._sequence += 1
+        event = kind(sequence=self._sequence, job_id=self.id, at=self._driver.sender.clock.wall(), **facts)
+        self._events.append(event)
+        logger.debug("%s", kind.__name__.lower(), extra={"job_id": self.id, "sequence": self._sequence})
+        if self._on_event is None:
+            return
+        try:
+            answer = self._on_event(event)
+            if inspect.isawaitable(answer):
+                await answer
+        except Exception as error:  # noqa: BLE001 - the listener is somebody else's code
+            if not self._told_trouble:
+                self._told_trouble = True
+                logger.warning("on_event raised %s; the job goes on", type(error).__name__, extra={"job_id": self.id})
+
+    def listen(self, on_event: Callable[[Event], Any] | None) -> None:
+        """Name the listener of the events to come."""
+        self._on_event = on_event
+
+    async def _step(self, after: int | None = None) -> None:
+        """One step of the job by whoever has the turn; the others find it done when theirs comes."""
+        known = self._sequence if after is None else after
+        async with self._turn:
+            if self.state == "open" and self._sequence == known:
+                await self._driver.step(self)
+
+    def _left(self) -> float:
+        asked = self.request.deadline if self.request is not None and self.request.deadline is not None else 3600.0
+        return max(0.0, self.began + asked - self._driver.sender.clock.monotonic())
+
+    def _still_running(self) -> StillRunning:
+        return StillRunning(
+            f"Job {self.id} still runs at {', '.join(a.ref.vendor.provider for a in self.attempts)}.",
+            hint="wait for error.job again, or store error.job.ref.to_json() and resume it later",
+            cost="held until the job ends; nothing is paid twice",
+            job_id=self.id,
+            job=self,
+        )
+
+
+def cannot_cancel(job: Job, attempt: Attempt) -> UnsupportedFeature:
+    """The honest answer where a vendor has no way to stop a job."""
+    provider = attempt.ref.vendor.provider
+    return UnsupportedFeature(
+        f"{provider} has no way to stop a job: it goes on and will be charged.",
+        asked="cancel",
+        hint="wait for it, or leave it: nothing else is sent",
+        cost="yes, when it ends",
+        charged="held",
+        job_id=job.id,
+        provider=provider,
+        field="cancel",
+    )

@@ -1,0 +1,1 @@
+"""What each vendor speaks: pure, from its words to ours and back."""

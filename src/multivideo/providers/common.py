@@ -1,0 +1,367 @@
+"""What the providers share: checks of an order, the vendor door, and the table that judges an answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from ..errors import (
+    AuthenticationFailed,
+    ContentFiltered,
+    InvalidRequest,
+    MultiVideoError,
+    OutcomeUnknown,
+    Problem,
+    ProviderUnavailable,
+    RateLimited,
+    UnsupportedFeature,
+)
+from ..shapes import Unreadable, read
+from ..values.media import Media
+from ..values.refs import VendorRef
+from ..values.request import Mode
+from ..wire import Answer, AnswerRule, Asset, Order, WireRequest, WireResponse
+
+__all__ = [
+    "HTTP_RULES",
+    "Judged",
+    "Said",
+    "accepting",
+    "base64_text",
+    "check_order",
+    "fetch",
+    "job_id",
+    "judge",
+    "merged",
+    "origin_of",
+    "picture",
+    "quoted",
+    "read_body",
+    "readable",
+    "reading",
+    "retry_after",
+    "unix_seconds",
+    "unreadable",
+    "unsupported_picture",
+    "unwelcome",
+]
+
+T = TypeVar("T")
+
+HTTP_RULES: tuple[AnswerRule, ...] = (
+    AnswerRule((401, 403), (), Answer.REJECTED, AuthenticationFailed),
+    AnswerRule((402,), (), Answer.REJECTED, RateLimited),
+    AnswerRule((404, 410), (), Answer.REJECTED, UnsupportedFeature),
+    AnswerRule((429,), (), Answer.REJECTED, RateLimited, retryable=True),
+    AnswerRule((400, 405, 406, 411, 413, 414, 415, 417, 422, 431, 451), (), Answer.REJECTED, InvalidRequest),
+    # a proxy says 503 as well, and may say it after the vendor took the job: only the vendor's own words count
+    AnswerRule((503,), (), Answer.REJECTED, ProviderUnavailable, retryable=True, own_body=True),
+)
+"""What HTTP itself says, for answers whose code a vendor's own rows do not name."""
+
+_NO_PROOF = AnswerRule(None, (), Answer.UNKNOWN, ProviderUnavailable, retryable=True)
+
+
+def judge(rules: Sequence[AnswerRule], status: int, code: str, own_body: bool) -> AnswerRule:
+    """The first row that fits an answer to a paid submit; where none does, the answer proves nothing."""
+    for rule in rules:
+        if (
+            (rule.status is None or status in rule.status)
+            and (not rule.codes or code in rule.codes)
+            and (own_body or not rule.own_body)
+        ):
+            return rule
+    return _NO_PROOF
+
+
+@frozen
+class Said:
+    """What an error answer says: code, text, whether the words are the vendor's own, and the wait it asks for."""
+
+    code: str = ""
+    message: str = ""
+    own: bool = False
+    retry_after: float | None = None
+
+
+@frozen
+class Judged:
+    """An answer that is no success: the row that judges it, what it says, and what to do next."""
+
+    rule: AnswerRule
+    said: Said
+    hint: str = ""
+
+
+_KEYLIKE = re.compile(r"\b(?:sk|api-key|AIza|ya29|Bearer)[\w.*/+ -]?[\w.*/+-]{5,}")
+_LONGEST_TEXT = 300
+
+
+def quoted(text: str, prompt: str = "") -> str:
+    """A vendor's text, fit for an error: one line, cut, without keys; nothing at all if it repeats the prompt."""
+    line = " ".join(text.split())
+    start = " ".join(prompt.split())[:40]  # a vendor may repeat only the beginning
+    if start and start in line:
+        return ""
+    line = _KEYLIKE.sub("***", "".join(c for c in line if c.isprintable()))
+    return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1] + "…"
+
+
+_VERBS: Mapping[type[MultiVideoError], str] = {
+    AuthenticationFailed: "refuses the key, the account or the permission",
+    RateLimited: "takes no more for now",
+    ContentFiltered: "refuses this content",
+    InvalidRequest: "refuses the request",
+    UnsupportedFeature: "does not serve what was asked for",
+    ProviderUnavailable: "has a fault of its own",
+}
+
+
+def unwelcome(judged: Judged, response: WireResponse, provider: str, *, prompt: str = "") -> MultiVideoError:
+    """The typed error of an answer that is no success."""
+    kind, retryable = judged.rule.error, judged.rule.retryable
+    if kind is UnsupportedFeature:  # on a read, an address that is not there says nothing about the model
+        kind, retryable = ProviderUnavailable, not judged.said.own
+    verb = "has no credit or quota left" if kind is RateLimited and not retryable else _VERBS[kind]
+    return kind(
+        f"{provider} {verb}: {_answer_text(judged.said, response, prompt)}.",
+        hint=judged.hint,
+        retryable=retryable,
+        retry_after=judged.said.retry_after,
+        provider=provider,
+        request_id=response.request_id,
+    )
+
+
+def reading(
+    provider: str, refuse: Callable[[WireResponse], Judged | None], shape: Callable[[WireResponse], T]
+) -> Callable[[WireResponse], T]:
+    """The reader of an answer to a read: what it holds, or one of our errors and no other."""
+
+    def reader(response: WireResponse) -> T:
+        if (judged := refuse(response)) is not None:
+            raise unwelcome(judged, response, provider)
+        try:
+            return shape(response)
+        except Unreadable as why:
+            raise unreadable(why, response, provider) from None
+
+    return reader
+
+
+def accepting(
+    order: Order,
+    provider: str,
+    family: str,
+    refuse: Callable[[WireResponse], Judged | None],
+    job_id: Callable[[WireResponse], str],
+) -> Callable[[WireResponse], VendorRef]:
+    """The reader of an answer to a paid submit: the job, an error that proves there is none, or `OutcomeUnknown`."""
+
+    def reader(response: WireResponse) -> VendorRef:
+        judged = refuse(response)
+        if judged is None:
+            try:
+                remote_id = job_id(response)
+            except Unreadable as why:
+                raise _unknown(quoted(str(why), order.prompt), response, provider, order) from None
+            return VendorRef(provider, family, order.model, order.wire_model, remote_id)
+        if judged.rule.answer is not Answer.REJECTED:
+            raise _unknown(_answer_text(judged.said, response, order.prompt), response, provider, order)
+        if judged.rule.error is UnsupportedFeature:
+            raise _not_served(judged.said, response, provider, order)
+        error = unwelcome(judged, response, provider, prompt=order.prompt)
+        error.attempt_id = order.attempt_id
+        raise error
+
+    return reader
+
+
+def _not_served(said: Said, response: WireResponse, provider: str, order: Order) -> UnsupportedFeature:
+    return UnsupportedFeature(
+        f"{provider} does not serve {order.wire_model}: {_answer_text(said, response, order.prompt)}.",
+        asked=f"model={order.model}@{provider}",
+        hint="leave model out and let routing choose, or name a model that this address serves",
+        field="model",
+        provider=provider,
+        request_id=response.request_id,
+        attempt_id=order.attempt_id,
+    )
+
+
+def _unknown(why: str, response: WireResponse, provider: str, order: Order) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"{provider} may have taken the job and did not say so: {why}.",
+        hint="it is looked for at the vendor before anything is sent again",
+        provider=provider,
+        request_id=response.request_id,
+        attempt_id=order.attempt_id,
+    )
+
+
+def unreadable(why: object, response: WireResponse, provider: str) -> ProviderUnavailable:
+    """The error of a read whose answer has another shape than the vendor documents; looking again may help."""
+    return ProviderUnavailable(
+        f"{provider} gave an answer that cannot be read: HTTP {response.status}, {quoted(str(why))}.",
+        fault="provider",
+        provider=provider,
+        request_id=response.request_id,
+    )
+
+
+def _answer_text(said: Said, response: WireResponse, prompt: str) -> str:
+    text = quoted(said.message, prompt).rstrip(".")
+    return ", ".join(filter(None, [f"HTTP {response.status}", quoted(said.code, prompt)[:60], text]))
+
+
+def read_body(shape: type[T], response: WireResponse) -> T:
+    """The body in that shape.
+
+    Raises: Unreadable.
+    """
+    try:
+        body = response.json()
+    except ValueError:
+        raise Unreadable("the body is no JSON") from None
+    return read(shape, body)
+
+
+def readable(shape: type[T], items: Iterable[Any]) -> list[tuple[T, Any]]:
+    """The items of a list that have the shape, each with its raw form; a strange one does not hide the others."""
+    found = []
+    for item in items:
+        try:
+            found.append((read(shape, item), item))
+        except Unreadable:
+            continue
+    return found
+
+
+def job_id(text: str) -> str:
+    """A vendor's name for a job.
+
+    Raises: Unreadable if it is empty.
+    """
+    if not text.strip():
+        raise Unreadable("the id is empty")
+    return text
+
+
+def unsupported_picture(asked: str, allowed: str, provider: str) -> UnsupportedFeature:
+    """The error of a first frame that this protocol cannot carry."""
+    what = f"{provider} cannot take this first frame."
+    return UnsupportedFeature(
+        what,
+        asked=f"first_frame={asked}",
+        allowed=allowed,
+        field="first_frame",
+        provider=provider,
+        cost="no, nothing was sent",
+    )
+
+
+def retry_after(response: WireResponse) -> float | None:
+    """Seconds that the headers ask to wait. A date is left to whoever has a clock."""
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        text = response.headers.get(name, "").strip()
+        if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
+            return float(text) / unit
+    return None
+
+
+def unix_seconds(stamp: object) -> float | None:
+    """Unix seconds of a time that a vendor writes as seconds or milliseconds; None for anything else."""
+    if isinstance(stamp, bool) or not isinstance(stamp, int | Decimal) or not 0 < stamp < 10**15:
+        return None
+    return float(stamp) / 1000 if stamp > 10**11 else float(stamp)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address, as "https://host:port"."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{parts.port or {'https': 443, 'http': 80}[parts.scheme]}"
+
+
+def fetch(asset: Asset, origins: Sequence[str]) -> WireRequest:
+    """The request for a finished take; the credential goes along only to the provider's own origins."""
+    if asset.url is None:
+        raise ValueError("this take came as a file: there is nothing to fetch")
+    return WireRequest("GET", asset.url, signed=asset.signed and origin_of(asset.url) in origins)
+
+
+def check_order(order: Order, provider: str, *, takes: frozenset[str] = frozenset()) -> None:
+    """Refuse what this protocol has no field for, instead of leaving it out unsaid.
+
+    Raises: UnsupportedFeature.
+    """
+    given = {
+        "mode": order.segment.mode not in {Mode.TEXT, Mode.FIRST_FRAME},
+        "first_frame": (order.segment.mode is Mode.FIRST_FRAME) != (order.first_frame is not None),
+        "negative_prompt": order.negative_prompt is not None,
+        "seed": order.seed is not None,
+        "count": order.samples != 1,
+    }
+    problems = [
+        Problem(name, "given", f"{provider} has no such field for {order.model}", f"{provider} takes no {name} here.")
+        for name, is_given in given.items()
+        if is_given and name not in takes
+    ]
+    if problems:
+        raise UnsupportedFeature.of(problems, provider=provider, attempt_id=order.attempt_id)
+
+
+def picture(media: Media, provider: str) -> tuple[bytes, str]:
+    """Bytes and MIME type of a picture that was read into memory.
+
+    Raises: InvalidRequest if it was not.
+    """
+    if media.data is None or media.facts is None:
+        raise InvalidRequest.of([Problem("first_frame", "not read yet", "bytes or a file")], provider=provider)
+    return media.data, f"image/{media.facts.format}"
+
+
+def base64_text(data: bytes) -> str:
+    """Plain Base64, without the "data:" prefix that Kling and Google refuse."""
+    return b64encode(data).decode()
+
+
+def merged(body: Mapping[str, Any], options: Mapping[str, Any], provider: str) -> dict[str, Any]:
+    """The body with the user's own parameters in it.
+
+    Raises: InvalidRequest naming each parameter that is set already: what the plan priced stays as it was priced.
+    """
+    try:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise _option_fault("a value that is no JSON", "text, numbers, lists, mappings", provider) from None
+    taken: list[str] = []
+    result = _merge(body, options, "", taken)
+    if taken:
+        raise _option_fault(", ".join(taken), "parameters that are not set from the request already", provider)
+    return result
+
+
+def _option_fault(asked: str, allowed: str, provider: str) -> InvalidRequest:
+    what = f"The options for {provider} cannot hold {asked}."
+    return InvalidRequest.of([Problem("options", asked, allowed, what)], provider=provider)
+
+
+def _merge(body: Mapping[str, Any], extra: Mapping[str, Any], where: str, taken: list[str]) -> dict[str, Any]:
+    result = dict(body)
+    for name, value in extra.items():
+        mine = result.get(name)
+        if name not in result:
+            result[name] = value
+        elif isinstance(mine, Mapping) and isinstance(value, Mapping):
+            result[name] = _merge(mine, value, f"{where}{name}.", taken)
+        else:
+            taken.append(f"{where}{name}")
+    return result

@@ -1,0 +1,375 @@
+"""The OpenAI Videos protocol (`/v1/videos`), as OpenAI served it until 2026-09-24 and as gateways serve it on.
+
+Sources: OpenAI's published API schema, read 2026-08-21, and its video guide; what gateways do otherwise was read from
+their sources and documents in autumn 2026. OpenAI names no way to stop a job: DELETE is for finished ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from attrs import frozen
+
+from ..errors import (
+    ContentFiltered,
+    DownloadFailed,
+    GenerationFailed,
+    InvalidRequest,
+    MultiVideoError,
+    Problem,
+    ProviderError,
+    RateLimited,
+    UnsupportedFeature,
+)
+from ..shapes import Loose, Unreadable, read
+from ..values.media import Media
+from ..values.plan import Segment
+from ..values.refs import VendorRef
+from ..wire import (
+    Answer,
+    AnswerRule,
+    Asset,
+    Charge,
+    Exchange,
+    JobState,
+    JobStatus,
+    LookUp,
+    Order,
+    Part,
+    Resend,
+    Step,
+    SweepPage,
+    WireRequest,
+    WireResponse,
+)
+from .common import (
+    HTTP_RULES,
+    Judged,
+    Said,
+    accepting,
+    check_order,
+    fetch,
+    job_id,
+    judge,
+    merged,
+    origin_of,
+    picture,
+    quoted,
+    read_body,
+    readable,
+    reading,
+    retry_after,
+    unix_seconds,
+    unreadable,
+    unsupported_picture,
+    unwelcome,
+)
+
+__all__ = ["RULES", "STATES", "OpenAIVideosBackend"]
+
+_WORDS: Mapping[JobState, str] = {
+    JobState.PENDING: "queued pending submitted not_start created starting preparing scheduled throttled in_queue",
+    JobState.RUNNING: "in_progress processing running generating",
+    JobState.SUCCEEDED: "completed complete succeeded success finished done",
+    JobState.FAILED: "failed failure fail error",
+    JobState.CANCELLED: "cancelled canceled deleted",
+    JobState.EXPIRED: "expired",
+}
+STATES = {word: state for state, words in _WORDS.items() for word in words.split()}
+"""Status words in lower case: OpenAI's own four, and those that gateways were seen to use."""
+
+_CONTENT = ("moderation_blocked", "sentinel_block", "content_filter", "content_policy_violation")
+RULES: tuple[AnswerRule, ...] = (
+    AnswerRule((400, 403, 422), _CONTENT, Answer.REJECTED, ContentFiltered),
+    AnswerRule(
+        (400, 402, 403, 429), ("insufficient_quota", "billing_hard_limit_reached"), Answer.REJECTED, RateLimited
+    ),
+    AnswerRule((400, 403, 404), ("model_not_found", "model_not_available"), Answer.REJECTED, UnsupportedFeature),
+    *HTTP_RULES,
+)
+
+_CONTENT_WORDS = ("policy", "safety", "moderation", "content")
+
+_PAGE = 100  # the most that one page of the list holds
+
+
+@frozen
+class _Error:
+    message: str
+    code: Any = None  # a number at vLLM-Omni
+    type: Loose[str] = None
+
+
+@frozen
+class _Refusal:
+    error: _Error
+
+
+@frozen
+class _JobError:
+    message: Loose[str] = None
+    code: Any = None
+
+
+@frozen
+class _Video:
+    id: str
+    status: str
+    progress: Any = None
+    created_at: Any = None
+    expires_at: Any = None
+    model: Loose[str] = None
+    size: Loose[str] = None
+    seconds: Loose[str] = None
+    prompt: Loose[str] = None
+    error: Any = None
+
+
+@frozen
+class _Page:
+    data: list[Any]
+    has_more: Loose[bool] = None
+    last_id: Loose[str] = None
+
+
+@frozen
+class OpenAIVideosBackend:
+    """Describes the messages of one address that speaks the protocol, such as "https://api.openai.com/v1"."""
+
+    name: str
+    base_url: str
+    family = "openai-videos"
+    rules = RULES
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where the key may go."""
+        return (origin_of(self.base_url),)
+
+    def submit(self, order: Order) -> Step[VendorRef]:
+        """Start one clip: JSON, or a form where a picture goes along as a file.
+
+        The vendor's own defaults (4 seconds, portrait) are never used. The idempotency key is documented by some
+        gateways and by OpenAI nowhere, so nothing is sent again on its strength.
+        """
+        check_order(order, self.name)
+        request = WireRequest(
+            "POST",
+            f"{self.base_url}/videos",
+            **self._body(order),
+            headers={"Idempotency-Key": order.attempt_id},
+            resend=Resend.IF_UNSENT,
+        )
+        reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Video, r).id))
+        return Step.of(Exchange(request, reader))
+
+    def _body(self, order: Order) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "model": order.wire_model,
+            "prompt": order.prompt,
+            "seconds": str(order.segment.seconds),  # a JSON integer is refused
+            "size": self._size(order.segment),
+        }
+        if (frame := order.first_frame) is None:
+            return {"json": merged(fields, order.options, self.name)}
+        reference = {"image_url": frame.url}
+        if frame.url is None:
+            form = merged({**fields, "input_reference": None}, order.options, self.name)
+            return {"parts": (*_parts(form), self._file(frame))}
+        if not frame.url.startswith("https://"):
+            raise unsupported_picture("a gs:// address", "an https address, a file or bytes", self.name)
+        return {"json": merged({**fields, "input_reference": reference}, order.options, self.name)}
+
+    def _size(self, segment: Segment) -> str:
+        if segment.width is None or segment.height is None:
+            problem = Problem(
+                "resolution", segment.resolution, "a size in pixels", f"{self.name} wants a size in pixels."
+            )
+            raise InvalidRequest.of([problem], provider=self.name)
+        return f"{segment.width}x{segment.height}"
+
+    def _file(self, frame: Media) -> Part:
+        data, mime = picture(frame, self.name)
+        return Part("input_reference", data, f"first_frame.{mime.removeprefix('image/')}", mime)
+
+    def poll(self, ref: VendorRef) -> Exchange[JobStatus]:
+        """Look at one job."""
+        request = WireRequest("GET", f"{self.base_url}/videos/{quote(ref.remote_id, safe='')}")
+        return Exchange(request, lambda response: self._polled(ref, response))
+
+    def _polled(self, ref: VendorRef, response: WireResponse) -> JobStatus:
+        judged = self._judged(response)
+        try:
+            video = read_body(_Video, response)
+        except Unreadable as why:
+            if judged is None:
+                raise unreadable(why, response, self.name) from None
+            if judged.said.own and response.status in {404, 410}:
+                return JobStatus(ref.remote_id, JobState.MISSING, str(response.status))
+            raise unwelcome(judged, response, self.name) from None
+        # vLLM-Omni answers for a failed job with an HTTP error whose body is the job
+        if judged is not None and (video.id != ref.remote_id or video.status.lower() not in STATES):
+            raise unwelcome(judged, response, self.name)
+        return self._status(video, response.json(), ref.remote_id, response)
+
+    def _status(
+        self, video: _Video, raw: Any, remote_id: str | None = None, response: WireResponse | None = None
+    ) -> JobStatus:
+        remote_id = remote_id or video.id
+        state, error = self._state(video)
+        expires_at = unix_seconds(video.expires_at)
+        url = f"{self.base_url}/videos/{quote(remote_id, safe='')}/content"
+        asset = Asset(url, signed=True, expires_at=expires_at)
+        return JobStatus(
+            remote_id,
+            state,
+            video.status,
+            percent=min(100, max(0, int(video.progress))) if type(video.progress) is int else None,
+            assets=(asset,) if state is JobState.SUCCEEDED else (),
+            error=error,
+            poll_after_s=_poll_after(response),
+            raw=raw,
+        )
+
+    def _state(self, video: _Video) -> tuple[JobState, ProviderError | None]:
+        """The state, and why there is no video; an `error` beats a word that says the job still runs."""
+        state = STATES.get(video.status.lower(), JobState.UNKNOWN)
+        code, message = _reason(video)
+        if state is JobState.EXPIRED:
+            what = f"The video of {self.name} has expired there."
+            return state, DownloadFailed(what, retryable=False, provider=self.name)
+        if state is JobState.CANCELLED:
+            return state, GenerationFailed(f"The job was cancelled at {self.name}.", charged="held", provider=self.name)
+        if state is JobState.SUCCEEDED or (state is not JobState.FAILED and not (code or message)):
+            return state, None
+        text = ", ".join(filter(None, [quoted(code)[:60], quoted(message, video.prompt or "").rstrip(".")]))
+        if code in _CONTENT or any(word in f"{code} {message}".lower() for word in _CONTENT_WORDS):
+            what = f"{self.name} refuses this content: {text}."
+            return JobState.FILTERED, ContentFiltered(what, charged="held", provider=self.name)
+        what = f"{self.name} ended the job without a video: {text or 'no reason was given'}."
+        return JobState.FAILED, GenerationFailed(what, charged="held", retryable=True, provider=self.name)
+
+    def download(self, asset: Asset) -> WireRequest:
+        """Fetch the finished file."""
+        return fetch(asset, self.origins)
+
+    def refusal(self, response: WireResponse) -> MultiVideoError | None:
+        """The error that an answer is; None: it is a success."""
+        judged = self._judged(response)
+        return None if judged is None else unwelcome(judged, response, self.name)
+
+    def verdict(self, response: WireResponse) -> Answer:
+        """What an answer to a paid submit proves, by the table."""
+        judged = self._judged(response)
+        return Answer.ACCEPTED if judged is None else judged.rule.answer
+
+    def _judged(self, response: WireResponse) -> Judged | None:
+        if 200 <= response.status < 300:
+            return None
+        said = Said(retry_after=retry_after(response))
+        try:
+            error = read_body(_Refusal, response).error
+            code = error.type if error.code is None else error.code
+            said = Said(str(code or ""), error.message, own=True, retry_after=said.retry_after)
+        except Unreadable:
+            pass  # somebody else's words: the status alone counts
+        return Judged(judge(RULES, response.status, said.code, said.own), said)
+
+    def poll_many(self, refs: Sequence[VendorRef]) -> None:
+        """None: the protocol looks at one job at a time."""
+        return
+
+    def sweep(self, *, since: float, cursor: str | None = None) -> Exchange[SweepPage]:
+        """The jobs of this key's project, newest first."""
+        query = {"limit": _PAGE, "order": "desc"} | ({} if cursor is None else {"after": cursor})
+
+        def page(response: WireResponse) -> SweepPage:
+            answer = read_body(_Page, response)
+            videos = readable(_Video, answer.data)
+            ages = [unix_seconds(video.created_at) for video, _ in videos]
+            found = [self._status(*v) for v, at in zip(videos, ages, strict=True) if at is None or at >= int(since)]
+            more = answer.has_more and len(found) == len(answer.data) > 0
+            return SweepPage(tuple(found), answer.last_id if more else None)
+
+        return Exchange(self._list(query), reading(self.name, self._judged, page))
+
+    def look_up(self, lost: LookUp) -> Exchange[tuple[JobStatus, ...]]:
+        """Every one of the newest 100 jobs that may be the lost one. Finding none proves nothing."""
+
+        def matches(response: WireResponse) -> tuple[JobStatus, ...]:
+            videos = readable(_Video, read_body(_Page, response).data)
+            return tuple(self._status(video, raw) for video, raw in videos if _may_be(video, lost))
+
+        return Exchange(self._list({"limit": _PAGE, "order": "desc"}), reading(self.name, self._judged, matches))
+
+    def probe(self) -> Exchange[None]:
+        """Whether the key works: a list of one job."""
+        return Exchange(self._list({"limit": 1}), reading(self.name, self._judged, lambda _: None))
+
+    def _list(self, query: Mapping[str, Any]) -> WireRequest:
+        return WireRequest("GET", f"{self.base_url}/videos?{urlencode(query)}")
+
+    def cancel(self, ref: VendorRef) -> None:
+        """None: DELETE is documented for finished jobs only, so a running one cannot be stopped."""
+        return
+
+    def extend(self, order: Order, source: VendorRef) -> None:
+        """None: not built yet; the catalog refuses the mode."""
+        return
+
+    def edit(self, order: Order, source: VendorRef) -> None:
+        """None: not built yet; the catalog refuses the mode."""
+        return
+
+    def charge(self, status: JobStatus) -> Charge | None:
+        """None: the protocol has no field for what a job cost."""
+        return status.charge
+
+
+def _parts(fields: Mapping[str, Any]) -> Iterator[Part]:
+    """A body as form fields; objects and lists are written with brackets, as OpenAI's own clients do."""
+    for name, value in fields.items():
+        yield from _part(name, value)
+
+
+def _part(name: str, value: Any) -> Iterator[Part]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _part(f"{name}[{key}]", inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _part(f"{name}[]", inner)
+    elif value is not None:
+        yield Part(name, str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _reason(video: _Video) -> tuple[str, str]:
+    """Code and text of a job's error: an object at OpenAI, a bare text at some gateways."""
+    if isinstance(video.error, str):
+        return "", video.error
+    try:
+        error = read(_JobError, video.error)
+    except Unreadable:
+        return "", "an error that cannot be read" if video.error else ""
+    return "" if error.code is None else str(error.code), error.message or ""
+
+
+def _poll_after(response: WireResponse | None) -> float | None:
+    """Seconds until the next look is wanted, as the header says for this look."""
+    text = "" if response is None else response.headers.get("openai-poll-after-ms", "")
+    return int(text) / 1000 if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _may_be(video: _Video, lost: LookUp) -> bool:
+    """Whether nothing that the list says speaks against it; what is left out does not."""
+    created, segment = unix_seconds(video.created_at), lost.segment
+    return (
+        (created is None or int(lost.not_before) <= created <= lost.not_after)
+        # a gateway may name the dated snapshot behind the model that was asked for
+        and (video.model is None or video.model == lost.wire_model or video.model.startswith(f"{lost.wire_model}-20"))
+        and video.size in {None, f"{segment.width}x{segment.height}"}
+        and video.seconds in {None, str(segment.seconds)}
+        and (video.prompt is None or lost.prompt_matches(video.prompt))
+    )

@@ -1,0 +1,1 @@
+"""Who shall make it, why, and for how much: pure."""

@@ -1,0 +1,131 @@
+"""The emulator: one async callable that answers as OpenAI, Kling and Google would."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol, Self
+
+from attrs import define, field
+
+from multivideo.clock import Clock, SystemClock
+from multivideo.sandbox.control import Control
+from multivideo.sandbox.faults import Script
+from multivideo.sandbox.google import VertexDoor
+from multivideo.sandbox.jobs import Job, JobStore
+from multivideo.sandbox.kling import KlingDoor
+from multivideo.sandbox.openai import OpenAIDoor
+from multivideo.sandbox.pool import RenderPool
+from multivideo.sandbox.render import Clip, render
+from multivideo.sandbox.wire import Refused, Reply, Request, json_reply
+
+__all__ = ["DOORS", "Emulator"]
+
+DOORS: Mapping[str, str] = {"openai": "/openai/v1", "kling": "/kling", "vertex": "/vertex"}
+
+
+class Door(Protocol):
+    """One vendor."""
+
+    async def handle(self, request: Request) -> Reply:
+        """The vendor's answer."""
+        ...
+
+
+@define(eq=False)
+class Emulator:
+    """Three vendors behind one call: `reply = await emulator(method, path, headers, body)`.
+
+    Args:
+        clock: times of jobs are read from it, and it stands still while files are rendered.
+        latency: seconds that every job takes; None: about as long as the real ones.
+        file_uris: reserved for the Gemini API, whose file links can name Google's host or the emulator's own.
+        seed: of all ids and tokens.
+        render: makes a file of a `Clip`; the real renderer unless given.
+        strict: Kling refuses fields that it does not know, instead of ignoring them.
+        kling_slots: jobs under way at once per Kling account and model.
+        kling_units: prepaid units of each Kling account.
+        cache_bytes: finished files kept in memory.
+    """
+
+    clock: Clock = field(factory=SystemClock, kw_only=True)
+    latency: float | None = field(default=None, kw_only=True)
+    file_uris: Literal["upstream", "self"] = field(default="upstream", kw_only=True)
+    seed: int = field(default=0, kw_only=True)
+    render: Callable[[Clip], bytes] = field(default=render, kw_only=True)
+    strict: bool = field(default=False, kw_only=True)
+    kling_slots: int = field(default=20, kw_only=True)
+    kling_units: int = field(default=1_000_000, kw_only=True)
+    cache_bytes: int = field(default=256 * 1024 * 1024, kw_only=True)
+    _store: JobStore = field(init=False)
+    _doors: Mapping[str, Door] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        pool = RenderPool(self.clock, self.render, self.cache_bytes)
+        self._store = JobStore(
+            clock=self.clock,
+            random=random.Random(self.seed),  # noqa: S311 - pretend ids, the same in every run
+            pool=pool,
+            latency=self.latency,
+        )
+        self._doors = {
+            "openai": OpenAIDoor(self._store),
+            "kling": KlingDoor(self._store, strict=self.strict, slots=self.kling_slots, units=self.kling_units),
+            "vertex": VertexDoor(self._store),
+            "_emu": Control(self._store),
+        }
+
+    async def __call__(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Answer one request.
+
+        Args:
+            method: HTTP method; HEAD gets the headers of GET.
+            path: with the prefix of the door and the query, percent-encoded as on the wire.
+            headers: names in any case; `host` and `x-forwarded-proto` go into links that are given out.
+            body: all of it.
+
+        Raises:
+            ConnectionLost: a fault killed the connection; so may the body of the reply.
+        """
+        head = method.upper() == "HEAD"
+        request = Request.of("GET" if head else method, path, headers, body)
+        door = self._doors.get(request.segments[0]) if request.segments else None
+        if door is None:
+            return json_reply(404, {"error": {"message": f"No door here; there are {', '.join(DOORS.values())}."}})
+        try:
+            reply = await door.handle(request)
+        except Refused as refusal:
+            reply = refusal.reply
+        return Reply(reply.status, reply.headers, Reply.of(200, b"", "").body) if head else reply
+
+    def fault(self, door: str, **words: object) -> None:
+        """Let the next create on a door ("openai", "kling", "vertex") get a fault script."""
+        if door not in DOORS:
+            raise ValueError(f"no door {door!r}; there are {', '.join(DOORS)}")
+        self._store.faults.queue(door, Script.of(words))
+
+    def jobs(self, credential: str | None = None, *, door: str | None = None) -> tuple[Job, ...]:
+        """Every job accepted so far, oldest first, of one credential or one door if asked."""
+        return self._store.all(door, credential)
+
+    def count(self, credential: str | None = None, *, door: str | None = None) -> int:
+        """How many jobs were accepted."""
+        return len(self.jobs(credential, door=door))
+
+    def charged(self, credential: str | None = None, *, door: str | None = None) -> int:
+        """What the accepted jobs cost, in micro-USD."""
+        return sum(job.cost for job in self.jobs(credential, door=door))
+
+    def close(self) -> None:
+        """Stop rendering; waits for the files under way."""
+        self._store.pool.close()
+
+    async def aclose(self) -> None:
+        """Stop rendering; waits for the files under way."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()

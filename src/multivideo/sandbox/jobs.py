@@ -1,0 +1,220 @@
+"""The jobs of all doors. What a job is at a moment follows from the clock alone."""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from attrs import define, field, frozen
+
+from multivideo.clock import Clock
+from multivideo.sandbox.faults import Fault, FaultBook, Script
+from multivideo.sandbox.pool import Rendering, RenderPool
+from multivideo.sandbox.render import Clip
+from multivideo.sandbox.wire import Reply, Request
+
+__all__ = ["Draft", "Job", "JobStore", "State"]
+
+
+class State(enum.StrEnum):
+    """What a job is, in the emulator's own words; each door says it in its vendor's."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    FILTERED = "filtered"
+    EXPIRED = "expired"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing happens to the job any more, but that its file is thrown away."""
+        return self not in (State.QUEUED, State.RUNNING)
+
+
+@frozen(kw_only=True)
+class Draft:
+    """An order that passed every check of its door.
+
+    Args:
+        request: the order with all defaults filled in.
+        clips: the files to make; none for a job that will fail.
+        seconds: how long the vendor would take, where no latency is set for all.
+        cost: micro-USD charged for it.
+        verdict: how it ends; `reason` says why in the door's own words.
+        keeps: seconds its file can be fetched; None: for ever.
+    """
+
+    model: str
+    prompt: str
+    request: Mapping[str, object]
+    clips: tuple[Clip, ...]
+    seconds: float
+    cost: int
+    verdict: State = State.DONE
+    reason: str = ""
+    keeps: float | None = None
+    external_id: str = ""
+
+
+@define(eq=False, kw_only=True)
+class Job:
+    """An accepted order."""
+
+    id: str
+    door: str
+    credential: str
+    number: int
+    draft: Draft
+    created: float
+    latency: float
+    script: Script
+    renderings: tuple[Rendering, ...]
+    polls: int = 0
+    downloads: int = 0
+    deleted: bool = False
+    # Ids that a door made up for it, such as that of its video.
+    names: dict[str, str] = field(factory=dict)
+
+    @property
+    def model(self) -> str:
+        """The model as ordered."""
+        return self.draft.model
+
+    @property
+    def request(self) -> Mapping[str, object]:
+        """The order as understood, with every default filled in."""
+        return self.draft.request
+
+    @property
+    def cost(self) -> int:
+        """Micro-USD charged for it: nothing when no file came of it."""
+        return 0 if any(item.error is not None for item in self.renderings) else self.draft.cost
+
+    @property
+    def started(self) -> float:
+        """Wall time at which it leaves the queue: after a twelfth of its time, 5 s of a minute."""
+        return self.created + self.latency / 12
+
+    @property
+    def ended(self) -> float:
+        """Wall time at which it is or will be over; infinite while that cannot be known."""
+        if self.script.find("stuck") is not None:
+            return float("inf")
+        made = [float("inf") if item.finished is None else item.finished for item in self.renderings]
+        return max([self.created + self.latency, *made])
+
+    def state(self, now: float) -> State:
+        """What it is at that wall time."""
+        if now < self.ended:
+            return State.QUEUED if now < self.started else State.RUNNING
+        if any(item.error is not None for item in self.renderings):
+            return State.FAILED
+        if self.draft.verdict is State.DONE and self.expires is not None and now >= self.expires:
+            return State.EXPIRED
+        return self.draft.verdict
+
+    @property
+    def expires(self) -> float | None:
+        """Wall time from which its file is gone; None: never."""
+        if self.script.find("expired") is not None:
+            return self.ended
+        return None if self.draft.keeps is None else self.ended + self.draft.keeps
+
+    @property
+    def hidden(self) -> bool:
+        """Whether nobody may see it (any more): deleted, vanished, or not yet visible."""
+        hits = self.script.hits("poll", self.polls)
+        return self.deleted or "vanish" in hits or "late" in hits
+
+    def look(self, refuse: Callable[[Fault], Reply]) -> dict[str, Fault]:
+        """Count a poll and let its faults happen; gives those that the door must act out itself."""
+        self.polls += 1
+        return self.script.strike("poll", self.polls, refuse)
+
+    def fetch(self, refuse: Callable[[Fault], Reply]) -> dict[str, Fault]:
+        """Count a download and let its faults happen; gives those that change the file."""
+        self.downloads += 1
+        return self.script.strike("download", self.downloads, refuse)
+
+
+@define(eq=False, kw_only=True)
+class JobStore:
+    """All jobs, and what every door needs to make one."""
+
+    clock: Clock
+    random: random.Random
+    pool: RenderPool
+    latency: float | None
+    faults: FaultBook = field(factory=FaultBook)
+    _jobs: dict[tuple[str, str], Job] = field(factory=dict)
+    # Kept beside, because a run of thousands of jobs asks at every create.
+    _active: dict[tuple[str, str], list[Job]] = field(factory=dict)
+    _spent: Counter[tuple[str, str]] = field(factory=Counter)
+    _external: dict[tuple[str, str, str], Job] = field(factory=dict)
+
+    def accept(
+        self, request: Request, door: str, credential: str, draft: Draft, new_id: str, refuse: Callable[[Fault], Reply]
+    ) -> Job:
+        """Make the job of a checked order; faults of its create call happen before or after."""
+        script, count = self.faults.take(door, credential, request)
+        script.strike("submit", count, refuse)
+        job = Job(
+            id=new_id,
+            door=door,
+            credential=credential,
+            number=len(self._jobs) + 1,
+            draft=draft,
+            created=self.clock.wall(),
+            latency=draft.seconds if self.latency is None else self.latency,
+            script=script,
+            renderings=tuple(self.pool.start(clip) for clip in draft.clips),
+        )
+        self._keep(job)
+        script.strike("made", count, refuse)
+        return job
+
+    def _keep(self, job: Job) -> None:
+        account = job.door, job.credential
+        self._jobs[job.door, job.id] = job
+        self._active.setdefault(account, []).append(job)
+        self._spent[account] += job.draft.cost
+        if job.draft.external_id:
+            self._external[*account, job.draft.external_id] = job
+
+    def get(self, door: str, job_id: str) -> Job | None:
+        """The job of that id, hidden or not."""
+        return self._jobs.get((door, job_id))
+
+    def all(self, door: str | None = None, credential: str | None = None) -> tuple[Job, ...]:
+        """Every job ever accepted, oldest first; of one door or one credential if asked."""
+        return tuple(
+            job
+            for job in list(self._jobs.values())
+            if door in (None, job.door) and credential in (None, job.credential)
+        )
+
+    def running(self, door: str, credential: str, model: str) -> int:
+        """How many jobs of a credential are under way on a model."""
+        now = self.clock.wall()
+        active = self._active.setdefault((door, credential), [])
+        active[:] = [job for job in active if not job.state(now).over]
+        return sum(job.model == model for job in active)
+
+    def spent(self, door: str, credential: str) -> int:
+        """Micro-USD that the jobs of a credential cost."""
+        return self._spent[door, credential]
+
+    def external(self, door: str, credential: str, external_id: str) -> Job | None:
+        """The job to which its caller gave that id."""
+        return self._external.get((door, credential, external_id))
+
+    def hex(self, digits: int) -> str:
+        """That many random hex digits."""
+        return f"{self.random.getrandbits(4 * digits):0{digits}x}"
+
+    def digits(self, count: int) -> str:
+        """A random number of that many digits, as text."""
+        return str(self.random.randrange(10 ** (count - 1), 10**count))

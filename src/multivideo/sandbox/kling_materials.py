@@ -1,0 +1,121 @@
+"""The `contents` of a Kling create call: prompt, pictures, videos, elements and voices, each with its own limits.
+
+Source: Kling's API pages, copies of 2026-09-20. Nothing is fetched: a picture given by its address is played by a
+placeholder of 1280x720, and a video is taken on trust.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Mapping
+from fractions import Fraction
+
+from attrs import field, frozen
+
+from multivideo.sandbox.fields import decode_base64, is_object
+from multivideo.sandbox.kling_products import Product
+from multivideo.sandbox.render import image_size, placeholder
+
+__all__ = ["VIDEOS", "BadField", "Material", "read_contents", "read_prompt"]
+
+VIDEOS = ("feature_video", "base_video", "video")
+_MAX_IMAGE = 50 * 1024 * 1024
+
+
+class BadField(Exception):
+    """A value that Kling refuses; the text is `path: reason`."""
+
+
+@frozen
+class Material:
+    """One entry of `contents` that passed its own checks."""
+
+    kind: str
+    text: str = ""
+    image: bytes | None = None
+    size: tuple[int, int] | None = None
+    shown: Mapping[str, object] = field(factory=dict)
+
+
+def read_prompt(value: object, path: str, limit: int) -> str:
+    """The text, if it is one and not too long."""
+    if not isinstance(value, str):
+        raise BadField(f"{path}: must be a string")
+    if len(value) > limit:
+        raise BadField(f"{path}: size must be between 0 and {limit}")
+    return value
+
+
+def read_contents(product: Product, body: Mapping[str, object]) -> list[Material]:
+    """The materials of a body; BadField for the first that is wrong."""
+    given = body.get("contents")
+    if not isinstance(given, list) or not given:
+        raise BadField("contents: must not be empty")
+    materials: list[Material] = []
+    ids: set[object] = set()
+    for place, item in enumerate(given):
+        path = f"contents[{place}]"
+        if not is_object(item):
+            raise BadField(f"{path}: must be an object")
+        kind = item.get("type")
+        if not isinstance(kind, str) or kind not in product.materials:
+            raise BadField(f"{path}.type: value '{kind}' is invalid")
+        materials.append(_material(product, kind, item, path))
+        if (name := item.get("id")) is not None:
+            if not isinstance(name, str) or name in ids:
+                raise BadField(f"{path}.id: must be a string that is unique within the task")
+            ids.add(name)
+    for kind, count in Counter(item.kind for item in materials).items():
+        if count > product.materials[kind]:
+            raise BadField(f"contents: at most {product.materials[kind]} of type '{kind}'")
+    return materials
+
+
+def _material(product: Product, kind: str, item: Mapping[str, object], path: str) -> Material:
+    if kind == "prompt":
+        text = read_prompt(item.get("text"), f"{path}.text", product.prompt_limit)
+        return Material(kind, text=text, shown=dict(item))
+    if kind in ("element", "voice"):
+        for name in (f"{kind}_id", "id"):
+            if not isinstance(item.get(name), str) or not item[name]:
+                raise BadField(f"{path}.{name}: must not be blank")
+        return Material(kind, shown=dict(item))
+    url = item.get("url")
+    if not isinstance(url, str) or not url:
+        raise BadField(f"{path}.url: must not be blank")
+    remote = url.startswith(("https://", "http://"))
+    if kind in VIDEOS:
+        if not remote:
+            raise BadField(f"{path}.url: a video must be given by its URL")
+        return Material(kind, shown=dict(item))
+    data = _stand_in() if remote else _image(url, path)
+    width, height, form = image_size(data)
+    shown = {**item, "url": url if remote else f"{form} {width}x{height}, {len(data)} bytes"}
+    return Material(kind, image=data, size=(width, height), shown=shown)
+
+
+@functools.cache
+def _stand_in() -> bytes:
+    """For a picture given by its address: nothing is fetched here."""
+    return placeholder(1280, 720)
+
+
+def _image(encoded: str, path: str) -> bytes:
+    try:
+        data = decode_base64(encoded)  # a `data:` prefix is no Base64
+    except ValueError:
+        raise BadField("File is not in a valid base64 format") from None
+    try:
+        width, height, kind = image_size(data)
+    except ValueError:
+        raise BadField(f"{path}.url: image format is invalid, only jpg, jpeg and png are supported") from None
+    if kind not in ("jpeg", "png"):
+        raise BadField(f"{path}.url: image format is invalid, only jpg, jpeg and png are supported")
+    if len(data) > _MAX_IMAGE:
+        raise BadField(f"{path}.url: image size must not exceed 50MB")
+    if min(width, height) < 300:
+        raise BadField(f"{path}.url: image width and height must not be less than 300px")
+    if not Fraction(2, 5) <= Fraction(width, height) <= Fraction(5, 2):
+        raise BadField(f"{path}.url: image aspect ratio must be between 1:2.5 and 2.5:1")
+    return data

@@ -1,0 +1,239 @@
+"""What Kling checks of a create call in the new protocol: fields, values, materials, and what goes with what.
+
+A refusal is 400/1201 with a `path: reason` text. Texts were recorded for a few cases only; the rest follow their form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from attrs import define
+
+from multivideo.sandbox.fields import is_int, is_object
+from multivideo.sandbox.jobs import Draft, State
+from multivideo.sandbox.kling_materials import VIDEOS, BadField, Material, read_contents, read_prompt
+from multivideo.sandbox.kling_products import (
+    UNIT_MICRO_USD,
+    Product,
+    frame_size,
+    table_size,
+    units_per_second,
+)
+from multivideo.sandbox.render import Clip
+
+__all__ = ["FAILURES", "ordered_length", "read_order"]
+
+_MONTH = 30 * 86_400
+_RATIOS = ("16:9", "9:16", "1:1")
+_FOLLOWED_S = 5  # length taken for a video that cannot be fetched here
+_SHOT = re.compile(r"\s*(?:shot|镜头)\s*(\d{1,4})\s*,\s*(\d{1,4})\s*,([^;]*)(?:;|$)", re.IGNORECASE)
+_FPS = 24
+
+FAILURES = {
+    "risk_control": "Failure to pass the risk control system",
+    "generation_failed": "Video generation failed, please try again later",
+}
+
+
+@define
+class _Order:
+    product: Product
+    prompt: str
+    materials: Sequence[Material]
+    settings: dict[str, object]
+    options: Mapping[str, object]
+
+    def of(self, *kinds: str) -> list[Material]:
+        return [item for item in self.materials if item.kind in kinds]
+
+
+def read_order(product: Product, body: Mapping[str, object], *, strict: bool) -> Draft:
+    """The order of a body; BadField for the first thing that is wrong."""
+    options = _options(_object(body, "options"), strict=strict)
+    given = _object(body, "settings")
+    if product.materials:
+        materials = read_contents(product, body)
+        prompt = next((item.text for item in materials if item.kind == "prompt"), "")
+    else:
+        materials, prompt = [], read_prompt(body.get("prompt"), "prompt", product.prompt_limit)
+        if not prompt:
+            raise BadField("prompt: must not be blank")
+    order = _Order(product, prompt, materials, _settings(product, given, strict=strict), options)
+    if strict:
+        _no_others(body, ("contents" if product.materials else "prompt", "settings", "options"), "")
+    _check_together(order, given)
+    return _draft(order)
+
+
+def _no_others(given: Mapping[str, object], known: Sequence[str], path: str) -> None:
+    for name in given:
+        if name not in known:
+            raise BadField(f"{path}{name}: unknown field")
+
+
+def _object(body: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = body.get(name, {})
+    if not is_object(value):
+        raise BadField(f"{name}: must be an object")
+    return value
+
+
+def _options(given: Mapping[str, object], *, strict: bool) -> Mapping[str, object]:
+    read: dict[str, object] = {}
+    for name in ("callback_url", "external_task_id"):
+        value = given.get(name, "")
+        if not isinstance(value, str):
+            raise BadField(f"options.{name}: must be a string")
+        read[name] = value
+    mark = given.get("watermark_info", {})
+    if not is_object(mark) or not isinstance(mark.get("enabled", False), bool):
+        raise BadField("options.watermark_info.enabled: must be a boolean")
+    if strict:
+        _no_others(given, ("callback_url", "external_task_id", "watermark_info"), "options.")
+    return {**read, "watermark_info": {"enabled": mark.get("enabled", False)}}
+
+
+def _settings(product: Product, given: Mapping[str, object], *, strict: bool) -> dict[str, object]:
+    """The settings that the product has, with its defaults; those that it has not are passed over."""
+    read: dict[str, object] = {"resolution": _word(given, "resolution", product.resolutions, "720p")}
+    motion = product.family == "motion-control"
+    if product.multi_shot:
+        read["multi_shot"] = given.get("multi_shot", True)
+        if not isinstance(read["multi_shot"], bool):
+            raise BadField("settings.multi_shot: must be a boolean")
+    if product.audio:
+        read["audio"] = _word(given, "audio", product.audio, product.audio[0])
+    if product.family in ("text-to-video", "omni-video"):
+        read["aspect_ratio"] = _word(given, "aspect_ratio", _RATIOS, "16:9")
+    if motion:
+        read["character_orientation"] = _word(given, "character_orientation", ("image", "video"), None)
+    else:
+        read["duration"] = _duration(given.get("duration", 5), product.durations)
+    if strict:
+        _no_others(given, tuple(read), "settings.")
+    return read
+
+
+def _word(given: Mapping[str, object], name: str, allowed: Sequence[str], default: str | None) -> str:
+    value = given.get(name, default)
+    if value is None:
+        raise BadField(f"settings.{name}: must not be null")
+    if not isinstance(value, str) or value not in allowed:
+        raise BadField(f"settings.{name}: value '{value}' is invalid")
+    return value
+
+
+def _duration(value: object, allowed: Sequence[int]) -> int:
+    if not is_int(value):
+        raise BadField("settings.duration: must be an integer")
+    if value not in allowed:
+        if isinstance(allowed, range):
+            raise BadField(f"settings.duration: must be between {allowed[0]} and {allowed[-1]}")
+        raise BadField(f"settings.duration: value '{value}' is invalid")
+    return value
+
+
+def _check_together(order: _Order, given: Mapping[str, object]) -> None:
+    """What each family allows side by side."""
+    product, settings = order.product, order.settings
+    if settings.get("audio") == "native" and settings["resolution"] not in product.native_at:
+        raise BadField(f"settings.audio: value 'native' is invalid at resolution '{settings['resolution']}'")
+    if order.of("last_frame") and settings["resolution"] not in product.last_frame_at:
+        raise BadField(f"contents: a last_frame is not supported at resolution '{settings['resolution']}'")
+    if product.family == "image-to-video" and not order.of("first_frame"):
+        raise BadField("contents: a first_frame is required")
+    if order.of("voice") and settings.get("audio") == "off":
+        raise BadField("settings.audio: must not be 'off' with a voice")
+    if product.family == "omni-video":
+        _check_omni(order, given)
+    if product.family == "motion-control" and not (order.of("image", "element") and order.of("video")):
+        raise BadField("contents: an image and a video are required")
+    if settings.get("multi_shot") or (product.always_audio and product.family == "text-to-video"):
+        _check_shots(order.prompt, settings["duration"])
+
+
+def _check_omni(order: _Order, given: Mapping[str, object]) -> None:
+    """Counts and exclusions of the Omni page. Elements count as multi-image ones: none is known here."""
+    settings = order.settings
+    video, frames = order.of("feature_video", "base_video"), order.of("first_frame", "last_frame")
+    if order.of("last_frame") and not order.of("first_frame"):
+        raise BadField("contents: a last_frame needs a first_frame")
+    if len(video) > 1:
+        raise BadField("contents: at most 1 video")
+    if frames and len(order.of("element")) > 3:
+        raise BadField("contents: at most 3 of type 'element' with a first_frame")
+    limit = 4 if video else 7
+    if len(order.of("refer_image", "element")) > limit:
+        raise BadField(f"contents: at most {limit} of type 'refer_image' and 'element' together")
+    if video and settings["audio"] == "native":
+        raise BadField("settings.audio: value 'native' is invalid with a video")
+    if order.of("feature_video") and settings["audio"] != "off":
+        raise BadField("settings.audio: must be 'off' with a feature_video")
+    if order.of("base_video") and (frames or given.get("multi_shot") is True):
+        raise BadField("contents: a base_video goes with neither frames nor multi_shot")
+    only_frame = len(order.materials) - len(order.of("prompt")) == 1 and bool(order.of("first_frame"))
+    if order.product.model == "kling-o1" and only_frame and settings["duration"] not in (5, 10):
+        raise BadField("settings.duration: must be 5 or 10 with a first_frame alone")
+
+
+def _check_shots(prompt: str, duration: object) -> None:
+    """A prompt that is shots and nothing else must be 1 to 6 of them, and fill the clip exactly."""
+    shots = list(_SHOT.finditer(prompt))
+    if not shots or "".join(shot.group() for shot in shots).strip() != prompt.strip():
+        return
+    lengths = [int(shot[2]) for shot in shots]
+    if len(shots) > 6 or min(lengths) < 1 or sum(lengths) != duration:
+        raise BadField("prompt: 1 to 6 shots of at least 1 second must add up to settings.duration")
+    if any(len(shot[3].strip()) > 512 for shot in shots):
+        raise BadField("prompt: size of a shot must be between 0 and 512")
+
+
+def _draft(order: _Order) -> Draft:
+    product, settings = order.product, order.settings
+    reason = next((word for word in FAILURES if word in order.prompt.lower()), "")
+    resolution = str(settings["resolution"])
+    frame = next(iter(order.of("first_frame", "image")), None)
+    if frame is not None and frame.size is not None:
+        width, height = frame_size(resolution, *frame.size)
+    else:
+        width, height = table_size(resolution, str(settings.get("aspect_ratio", "16:9")))
+    length = ordered_length(settings)
+    clip = Clip(
+        model=product.model, prompt=order.prompt, seed=0, width=width, height=height, seconds=length + 1 / _FPS,
+        fps=_FPS, audio=product.always_audio or settings.get("audio", "off") != "off",
+        first_frame=frame.image if frame else None,
+    )  # fmt: skip
+    units = units_per_second(product.model, _case(order), resolution) * length
+    slower = {"720p": 1.0, "1080p": 1.6, "4k": 3.0}[resolution] * (0.5 if "turbo" in product.model else 1.0)
+    shown: dict[str, object] = {"settings": settings, "options": order.options, "units": format(units.normalize(), "f")}
+    shown |= {"contents": [item.shown for item in order.materials]} if product.materials else {"prompt": order.prompt}
+    return Draft(
+        model=product.model,
+        prompt=order.prompt,
+        request=shown,
+        clips=() if reason else (clip,),
+        seconds=72 * (0.4 + 0.6 * length / 8) * slower,
+        cost=0 if reason else int(units * UNIT_MICRO_USD),
+        verdict=State.FAILED if reason else State.DONE,
+        reason=reason,
+        keeps=_MONTH,
+        external_id=str(order.options["external_task_id"]),
+    )
+
+
+def ordered_length(settings: Mapping[str, object]) -> int:
+    """Whole seconds that are made and billed; a video that is followed counts as 5 s."""
+    value = settings.get("duration", _FOLLOWED_S)
+    return value if is_int(value) else _FOLLOWED_S
+
+
+def _case(order: _Order) -> str:
+    """The row of the price list."""
+    if order.product.family == "motion-control":
+        return "motion"
+    if order.of(*VIDEOS):
+        return "video"
+    if order.of("voice"):
+        return "voice"
+    return "native" if order.settings.get("audio") == "native" else "silent"

@@ -1,0 +1,41 @@
+"""Keys and tokens, held so that they cannot be printed, logged, pickled or put into JSON by accident."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Never
+
+__all__ = ["Secret"]
+
+
+class Secret:
+    """A string that only `reveal()` gives away."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value.strip()
+
+    def reveal(self) -> str:
+        """The secret itself; called where a request is signed, and nowhere else."""
+        return self._value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a Secret is never pickled or copied into another process")

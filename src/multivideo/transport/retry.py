@@ -1,0 +1,85 @@
+"""Whether a failed step is tried again, and after how long: one pure function. tenacity only obeys it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from attrs import frozen
+
+from ..wire import Resend
+
+__all__ = ["Failure", "Outcome", "StepKind", "decide"]
+
+
+class StepKind(StrEnum):
+    """The steps at a vendor that can fail on their own."""
+
+    SUBMIT = "submit"
+    POLL = "poll"
+    LOOK_UP = "look up"
+    DOWNLOAD = "download"
+
+
+class Outcome(StrEnum):
+    """How one try failed."""
+
+    NOT_SENT = "not sent"  # nothing left this machine
+    LOST = "lost"  # something left, and no whole answer came
+    THROTTLED = "throttled"  # a clean no that means later
+    FAULTY = "faulty"  # a fault of the vendor that may pass
+    REFUSED = "refused"  # a no that stays
+
+
+@frozen
+class Failure:
+    """One failed try: which step, what may be sent again, how it failed, how often, and what the vendor asked."""
+
+    step: StepKind
+    resend: Resend
+    outcome: Outcome
+    tries: int
+    elapsed_s: float
+    retry_after_s: float | None = None
+
+
+@frozen
+class _Backoff:
+    tries: int
+    base_s: float
+    cap_s: float
+    limit_s: float
+
+
+_NOT_SENT = _Backoff(4, 0.5, 8, 60)
+_THROTTLED = _Backoff(1000, 2, 60, 1800)
+_READING = {
+    StepKind.SUBMIT: _NOT_SENT,
+    StepKind.POLL: _Backoff(1000, 1, 30, 1800),
+    StepKind.LOOK_UP: _Backoff(1000, 1, 30, 1800),
+    StepKind.DOWNLOAD: _Backoff(8, 0.5, 15, 900),
+}
+MOST_ASKED_S = 120.0  # a vendor that asks for a longer wait is not waited for
+
+
+def decide(failure: Failure, random: Callable[[], float]) -> float | None:
+    """Seconds to wait before the next try; None: do not try again.
+
+    A paid request that left this machine is never sent again, whatever the answer was. `random` gives numbers from 0
+    to 1 (full jitter).
+    """
+    if failure.outcome is Outcome.REFUSED:
+        return None
+    sent = failure.outcome in {Outcome.LOST, Outcome.FAULTY}
+    if sent and failure.resend is Resend.IF_UNSENT:
+        return None
+    backoff = _THROTTLED if failure.outcome is Outcome.THROTTLED else _READING[failure.step]
+    if failure.tries >= backoff.tries:
+        return None
+    if failure.retry_after_s is not None:
+        if failure.retry_after_s > MOST_ASKED_S:
+            return None
+        wait = failure.retry_after_s
+    else:
+        wait = min(backoff.cap_s, backoff.base_s * 2.0 ** min(failure.tries - 1, 16)) * random()
+    return wait if failure.elapsed_s + wait <= backoff.limit_s else None

@@ -1,0 +1,209 @@
+"""What would happen, what it costs, and why: the answer of `plan()`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Protocol
+
+from attrs import frozen
+
+from .credits import Credits
+from .request import Brief, Mode, VideoRequest
+
+__all__ = [
+    "Candidate",
+    "ExpectedTime",
+    "Plan",
+    "Quote",
+    "QuoteLine",
+    "Ranked",
+    "Refusal",
+    "Rejected",
+    "RoutingContext",
+    "RoutingPolicy",
+    "Segment",
+    "Term",
+]
+
+
+@frozen
+class Refusal:
+    """One reason why a model cannot do it, with what it could."""
+
+    field: str
+    asked: str
+    allowed: str
+    source: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return self.allowed if not self.asked else f"{self.allowed}; asked {self.asked}"
+
+
+@frozen
+class QuoteLine:
+    """One row of a price: so many units of what, at which rate."""
+
+    what: str
+    units: int
+    rate: str
+    amount: Credits
+
+
+@frozen
+class Quote:
+    """The price of a request before it is sent.
+
+    `amount` is the list price; `upper_bound` is what is held, never less. `certainty` is "documented" where the vendor
+    lists the price, else "assumed".
+    """
+
+    amount: Credits
+    upper_bound: Credits
+    breakdown: tuple[QuoteLine, ...]
+    certainty: str
+
+
+@frozen
+class Segment:
+    """One call of one model: everything that the request left open is decided here."""
+
+    mode: Mode
+    seconds: int
+    resolution: str
+    aspect_ratio: str
+    width: int | None
+    height: int | None
+    fps: int
+    audio: bool
+    samples: tuple[int, ...] = (1,)
+    """How many takes each call gives: one number a call."""
+
+
+@frozen
+class Term:
+    """One named part of a score."""
+
+    name: str
+    value: float
+    why: str = ""
+
+
+@frozen
+class ExpectedTime:
+    """Seconds from submit to a finished video: low, typical, high."""
+
+    low_s: float
+    typical_s: float
+    high_s: float
+
+
+@frozen
+class Candidate:
+    """One model on one access path that can make the request."""
+
+    model: str
+    provider: str
+    segments: tuple[Segment, ...]
+    quote: Quote
+    expected: ExpectedTime
+    scores: tuple[tuple[str, int], ...] = ()
+    """The scorecard of the model, 1 to 5 for each category."""
+    unconfirmed: tuple[Refusal, ...] = ()
+    """Hard needs that no source confirms."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`model@path`."""
+        return f"{self.model}@{self.provider}"
+
+
+@frozen
+class Ranked:
+    """A candidate with the score that a policy gave it, and the score's parts."""
+
+    candidate: Candidate
+    score: float
+    terms: tuple[Term, ...] = ()
+
+
+@frozen
+class Rejected:
+    """A model and path that is out, with every reason."""
+
+    model: str
+    provider: str
+    reasons: tuple[Refusal, ...]
+
+    @property
+    def name(self) -> str:
+        """`model@path`."""
+        return f"{self.model}@{self.provider}"
+
+
+@frozen
+class RoutingContext:
+    """What a policy may know besides request and candidates."""
+
+    as_of: dt.date
+    brief: Brief | None = None
+
+
+class RoutingPolicy(Protocol):
+    """Whoever decides which of the possible models is asked first. Pure: it only orders.
+
+    A plain function `(request, candidates, context) -> ranked` is a policy too.
+    """
+
+    def rank(self, request: VideoRequest, candidates: Sequence[Candidate], context: RoutingContext) -> Sequence[Ranked]:
+        """The candidates, best first; one that is left out is not used."""
+        ...
+
+
+@frozen
+class Plan:
+    """Every candidate in order, every other with its reasons. The first candidate is what would run."""
+
+    request: VideoRequest
+    as_of: dt.date
+    ranked: tuple[Ranked, ...]
+    rejected: tuple[Rejected, ...]
+    brief: Brief | None = None
+    policy: str = ""
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All models that can make it, best first."""
+        return tuple(ranked.candidate for ranked in self.ranked)
+
+    @property
+    def first(self) -> Candidate:
+        """What would run. The plan of an impossible request has none: see `rejected`."""
+        return self.ranked[0].candidate
+
+    @property
+    def model(self) -> str | None:
+        """The model that would run, None if none can."""
+        return self.first.model if self.ranked else None
+
+    @property
+    def provider(self) -> str | None:
+        """The access path that would be used."""
+        return self.first.provider if self.ranked else None
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The calls that would be made, with every value that the request left open."""
+        return self.first.segments if self.ranked else ()
+
+    @property
+    def quote(self) -> Quote | None:
+        """What it would cost."""
+        return self.first.quote if self.ranked else None
+
+    def __str__(self) -> str:
+        from .tables import plan_text
+
+        return plan_text(self)

@@ -1,0 +1,1 @@
+"""The catalog: its rows, its refusals, its prices and its page."""

@@ -1,0 +1,57 @@
+"""The generated table of the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import evolve
+
+from multivideo.catalog.book import Catalog
+from multivideo.catalog.features import feature_table
+from multivideo.values.request import Mode
+
+PAGE = Path(__file__).parents[3] / "docs" / "features.md"
+CATALOG = Catalog.default()
+
+
+def rows(text: str, start: str) -> list[dict[str, str]]:
+    """The rows of tables that begin with those cells, by the names in their heads."""
+    found, head = [], [""]
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| model and path"):
+            head = cells
+        elif line.startswith(f"| {start}"):
+            found.append(dict(zip(head, cells, strict=True)))
+    return found
+
+
+def test_the_page_is_what_the_catalog_says() -> None:
+    assert PAGE.read_text("utf-8") == feature_table(CATALOG), "python -m multivideo.catalog.features > docs/features.md"
+
+
+def test_every_path_says_of_every_mode_whether_it_can_be_asked_for() -> None:
+    text = feature_table(CATALOG)
+    for path in CATALOG.models():
+        modes, *options = rows(text, f"`{path.name}`")
+        assert {modes[mode] for mode in Mode} <= {"yes", "not built yet", "refused"}
+        assert {row["mode"] for row in options} == {mode for mode in Mode if modes[mode] == "yes"}
+
+
+def test_cells_say_what_a_request_may_ask() -> None:
+    veo = rows(feature_table(CATALOG), "`veo-3.1@vertex` | text")[0]
+    assert veo["seconds"] == "4, 6 or 8 s at 720p; 8 s at 1080p and 4k"
+    assert veo["resolutions"] == "720p, 1080p or 4k (unverified)"
+    assert veo["price of a second"] == "0.20 to 0.60 USD"
+    kling = rows(feature_table(CATALOG), "`kling-3.0@kling` | first_frame")[0]
+    assert (kling["seed"], kling["negative prompt"], kling["ratios"]) == ("refused", "refused", "that of the picture")
+    assert kling["fps"] == "24 at 720p and 1080p; 24 (60 claimed, unconfirmed) at 4k"
+    assert kling["price of a second"] == "0.084 to 0.42 USD"
+
+
+def test_a_mode_that_is_built_later_changes_the_table_by_itself() -> None:
+    first, *rest = CATALOG.paths
+    built = evolve(first, modes=tuple(evolve(facts, built=True) for facts in first.modes))
+    modes, *options = rows(feature_table(evolve(CATALOG, paths=(built, *rest))), f"`{first.name}`")
+    assert modes["remix"] == "yes"
+    assert "remix" in {row["mode"] for row in options}
