@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .blocking import BlockingJob, Client
     from .catalog.book import Catalog
     from .catalog.facts import ModelSpec
     from .client import AsyncClient
@@ -71,11 +72,13 @@ __all__ = [
     "AsyncClient",
     "AuthenticationFailed",
     "BearerToken",
+    "BlockingJob",
     "Brief",
     "BudgetExceeded",
     "Candidate",
     "Catalog",
     "Check",
+    "Client",
     "ContentFiltered",
     "Credits",
     "DeliverableMismatch",
@@ -135,6 +138,8 @@ __all__ = [
 
 # where each name lives; nothing of it is imported before it is asked for
 _HOMES = {
+    "BlockingJob": "blocking",
+    "Client": "blocking",
     "Catalog": "catalog.book",
     "ModelSpec": "catalog.facts",
     "AsyncClient": "client",

@@ -67,6 +67,7 @@ class AsyncClient:
         clock: Clock | None = None,
     ) -> None:
         self._emulator: Emulator | None = None
+        self._emulator_is_shared = False
         self._as_of: dt.date | None = None
         if providers is None and os.environ.get("MULTIVIDEO_SANDBOX", "") not in {"", "0"}:
             self._enter_sandbox(None, None, clock)
@@ -115,6 +116,7 @@ class AsyncClient:
                 hint="pip install 'multivideo[sandbox]'",
             ) from None
         self._emulator = emulator or Emulator(clock=clock or SystemClock(), latency=latency)
+        self._emulator_is_shared = emulator is not None
         self._as_of = SANDBOX_DAY
 
     @property
@@ -198,12 +200,12 @@ class AsyncClient:
 
     def jobs(self, state: Literal["open", "finished", "failed"] | None = None) -> tuple[Job, ...]:
         """The jobs that this client has submitted or resumed; `state` leaves only those."""
-        known = self._driver.jobs.values() if "_driver" in vars(self) else ()
+        known = tuple(self._driver.jobs.values()) if "_driver" in vars(self) else ()  # whole: threads may add
         return tuple(job for job in known if state in (None, job.state))
 
     async def aclose(self) -> None:
         """Close every connection. Jobs that still run go on at their vendors."""
-        if "_driver" in vars(self):
+        if "_driver" in vars(self) and not self._emulator_is_shared:
             await self._driver.sender.carrier.aclose()
 
     async def __aenter__(self) -> Self:

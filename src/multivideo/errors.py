@@ -25,7 +25,7 @@ happened, what was asked, what is allowed, what to do next, what it cost.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from attrs import frozen
 
@@ -95,6 +95,7 @@ class MultiVideoError(Exception):
     fault: Fault = "provider"
     charged: Charged = "no"
     retryable: bool = False
+    _live: ClassVar[tuple[str, ...]] = ()  # attributes that belong to this process and are None in another
 
     def __init__(
         self,
@@ -129,22 +130,24 @@ class MultiVideoError(Exception):
         cost = self.cost or _COST[self.charged]
         if self.charge is not None and not self.cost:
             cost = f"{cost}, {self.charge}"
-        where = ", ".join(
-            f"{name} {value}"
-            for name, value in (("provider", self.provider), ("job", self.job_id), ("request", self.request_id))
-            if value
-        )
+        where = ", ".join(f"{name} {value}" for name, value in self._where().items() if value)
         lines = {"asked": self.asked, "allowed": self.allowed, "next": self.hint, "charged": cost, "where": where}
         return "\n".join([self.what, *(f"  {name + ':':<9}{text}" for name, text in lines.items() if text)])
 
+    def _where(self) -> dict[str, str | None]:
+        return {"provider": self.provider, "job": self.job_id, "request": self.request_id}
+
+    def __copy__(self) -> Self:
+        return _rebuild(type(self), self.what, vars(self))
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.what, {k: v for k, v in vars(self).items() if k not in _NOT_CARRIED})
+        return _rebuild, (type(self), self.what, {**vars(self), **dict.fromkeys(self._live)})
 
 
-_NOT_CARRIED = frozenset({"plan", "job", "video"})  # live objects, which do not go to another process
+_Error = TypeVar("_Error", bound=MultiVideoError)
 
 
-def _rebuild(cls: type[MultiVideoError], what: str, state: dict[str, Any]) -> MultiVideoError:
+def _rebuild(cls: type[_Error], what: str, state: dict[str, Any]) -> _Error:
     error = cls.__new__(cls)
     Exception.__init__(error, what)
     vars(error).update(state)
@@ -162,11 +165,10 @@ class InvalidRequest(MultiVideoError, ValueError):
         """One error that names all problems."""
         all_of_them = tuple(problems)
         first = all_of_them[0]
-        if not what:
-            what = first.what or f"{first.field} cannot be {first.asked}."
+        names = ", ".join(dict.fromkeys(p.field for p in all_of_them))
         if len(all_of_them) > 1:
-            names = ", ".join(dict.fromkeys(p.field for p in all_of_them))
-            what = f"{len(all_of_them)} things in this request cannot be: {names}."
+            what = what or f"{len(all_of_them)} things in this request cannot be: {names}."
+        what = what or first.what or f"{first.field} cannot be {first.asked}."
         error = cls(
             what,
             asked=", ".join(dict.fromkeys(f"{p.field}={p.asked}" for p in all_of_them)),
@@ -183,11 +185,15 @@ class InvalidRequest(MultiVideoError, ValueError):
 class UnsupportedFeature(InvalidRequest):
     """The chosen model or access path cannot do what was asked. Nothing was sent."""
 
+    def _where(self) -> dict[str, str | None]:  # the first line names the model; a job only if there was one
+        return {"job": self.job_id, "request": self.request_id}
+
 
 class NoRoute(MultiVideoError):
     """No model and path can make this request; `plan` says why for each. Nothing was sent."""
 
     fault = "caller"
+    _live = ("plan",)
 
     def __init__(self, what: str, *, plan: Any = None, **more: Any) -> None:
         super().__init__(what, **{"cost": "no, nothing was sent", **more})
@@ -264,6 +270,7 @@ class StillRunning(MultiVideoError):
     fault = "network"
     charged = "held"
     retryable = True
+    _live = ("job",)
 
     def __init__(self, what: str, *, job: Any = None, **more: Any) -> None:
         super().__init__(what, **more)
@@ -282,6 +289,7 @@ class DeliverableMismatch(ProviderError):
     """The file came, is kept, and is not what was ordered."""
 
     charged = "yes"
+    _live = ("video",)
 
     def __init__(self, what: str, *, video: Any = None, **more: Any) -> None:
         super().__init__(what, **more)

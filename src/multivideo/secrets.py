@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from typing import Never
+from typing import Never, Self
 
 __all__ = ["Secret"]
 
@@ -14,6 +14,8 @@ class Secret:
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
+        if not isinstance(value, str):
+            raise TypeError(f"a secret is text, not {type(value).__name__}")
         self._value = value.strip()
 
     def reveal(self) -> str:
@@ -24,7 +26,7 @@ class Secret:
         return bool(self._value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+        return isinstance(other, Secret) and hmac.compare_digest(self._bytes(), other._bytes())
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))
@@ -37,5 +39,17 @@ class Secret:
     def __format__(self, spec: str) -> str:
         return repr(self)
 
+    def _bytes(self) -> bytes:
+        return self._value.encode("utf-8", "surrogatepass")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     def __reduce__(self) -> Never:
+        raise TypeError("a Secret is never pickled or copied into another process")
+
+    def __getstate__(self) -> Never:
         raise TypeError("a Secret is never pickled or copied into another process")

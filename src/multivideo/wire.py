@@ -95,7 +95,7 @@ class WireResponse:
         Raises: ValueError for anything else, NaN and Infinity included.
         """
         try:
-            return json.loads(self.body, parse_float=Decimal, parse_constant=_refuse)
+            return _DECODER.decode(self.body.decode("utf-8-sig"))
         except RecursionError:
             raise ValueError("JSON nested too deep") from None
 
@@ -107,6 +107,9 @@ class WireResponse:
 
 def _refuse(word: str) -> None:
     raise ValueError(f"{word} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
 
 
 @frozen

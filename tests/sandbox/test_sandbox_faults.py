@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from sandbox_calls import Answer, Caller, caller
@@ -38,7 +39,9 @@ def test_words_and_json_say_the_same() -> None:
     assert [poll.applies(count) for count in range(1, 6)] == [False, True, True, True, False]
 
 
-@pytest.mark.parametrize("text", ["nonsense", "poll", "poll=now", "submit=²", '{"poll": []}', "{", "poll=503@x", "[1]"])
+@pytest.mark.parametrize(
+    "text", ["nonsense", "poll", "poll=now", "submit=²", '{"poll": [[]]}', "{", "poll=503@x", "[1]"]
+)
 async def test_a_script_that_cannot_be_read_is_refused(call: Caller, text: str) -> None:
     answer = await call.openai(fault=text)
     assert (answer.status, call.emulator.count()) == (400, 0)
@@ -165,6 +168,18 @@ async def test_other_doors_spoil_their_files_too(call: Caller) -> None:
     assert (await call("GET", path)).data.startswith(b"kling-3.0")
 
 
+async def test_a_bucket_can_be_late_and_forget(call: Caller) -> None:
+    late = await call.veo(fault="download_late", storageUri="gs://out/a")
+    gone = await call.veo(fault="expired", storageUri="gs://out/b")
+    await call.clock.sleep(60)
+    statuses = []
+    for started in (late, late, gone):
+        uri = (await call.operation(started)).json["response"]["videos"][0]["gcsUri"]
+        name = quote(uri.removeprefix("gs://out/"), safe="")
+        statuses.append((await call("GET", f"/vertex/storage/v1/b/out/o/{name}?alt=media")).status)
+    assert statuses == [404, 200, 404]
+
+
 async def test_a_file_can_be_expired_from_the_start(call: Caller) -> None:
     made, task = await call.openai(fault="expired"), await call.kling(fault="expired")
     await call.clock.sleep(60)
@@ -176,9 +191,9 @@ async def test_a_file_can_be_expired_from_the_start(call: Caller) -> None:
 
 
 async def test_a_queued_fault_strikes_the_next_create_of_its_door_only(call: Caller) -> None:
-    call.emulator.fault("kling", submit="5001*2")
+    call.emulator.fault("kling", submit=["5001*2", "1303@3"])
     assert (await call.openai()).status == 200
-    assert [(await call.kling()).status for _ in range(3)] == [503, 503, 200]
+    assert [(await call.kling()).status for _ in range(4)] == [503, 503, 429, 200]
     with pytest.raises(ValueError, match="no door"):
         call.emulator.fault("azure", stuck=True)
     with pytest.raises(ValueError, match="unknown fault"):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from PIL import Image
 from sandbox_calls import Answer, Caller, caller, picture
 
 pytestmark = pytest.mark.anyio
@@ -16,6 +19,13 @@ FIRST = {"type": "first_frame", "url": URL}
 LAST = {"type": "last_frame", "url": URL}
 TEXT = {"type": "prompt", "text": "she turns"}
 ELEMENT = {"type": "element", "element_id": "829836802793406551", "id": "Mara"}
+
+
+def webp() -> str:
+    """A picture of a kind that OpenAI takes and Kling does not."""
+    file = io.BytesIO()
+    Image.new("RGB", (640, 360)).save(file, "WEBP")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 @pytest.fixture
@@ -248,6 +258,7 @@ async def test_image_to_video_takes_the_shape_of_its_first_frame(
         ("not base64!", "File is not in a valid base64 format"),
         ("", "contents[1].url: must not be blank"),
         ("bm8gcGljdHVyZQ==", "contents[1].url: image format is invalid, only jpg, jpeg and png are supported"),
+        (webp(), "contents[1].url: image format is invalid, only jpg, jpeg and png are supported"),
         (picture(299, 500), "contents[1].url: image width and height must not be less than 300px"),
         (picture(800, 310), "contents[1].url: image aspect ratio must be between 1:2.5 and 2.5:1"),
     ],
@@ -300,6 +311,11 @@ async def test_materials_that_do_not_go_together_are_refused(
         ("image-to-video/kling-3.0", [TEXT, FIRST, LAST, ELEMENT], {"resolution": "4k", "duration": 6}),
         ("image-to-video/kling-3.0-turbo", [TEXT, FIRST], {"resolution": "1080p"}),
         ("image-to-video/kling-2.6", [TEXT, FIRST, LAST], {"resolution": "1080p"}),
+        (
+            "image-to-video/kling-2.6",
+            [FIRST, {"type": "voice", "voice_id": "v", "id": "v"}],
+            {"audio": "native", "resolution": "1080p"},
+        ),
         ("omni-video/kling-3.0-omni", [TEXT], {}),
         ("omni-video/kling-3.0-omni", [TEXT, {"type": "base_video", "url": URL}], {"audio": "original"}),
         ("omni-video/kling-o1", [TEXT, FIRST], {"duration": 10}),

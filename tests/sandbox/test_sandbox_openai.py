@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 from sandbox_calls import Caller, caller, picture
 
 from multivideo.sandbox.render import placeholder
 
 pytestmark = pytest.mark.anyio
 
+IMAGE_URL = "input_reference.image_url"
 FIELDS = {
     "id", "object", "model", "status", "progress", "created_at", "completed_at", "expires_at", "prompt", "size",
     "seconds", "remixed_from_video_id", "error",
@@ -177,6 +182,20 @@ async def test_a_video_belongs_to_the_key_that_made_it(call: Caller) -> None:
         ({"input_reference": {}}, 400, "invalid_value", "input_reference"),
         ({"input_reference": {"image_url": "ftp://x"}}, 400, "invalid_value", "input_reference.image_url"),
         ({"input_reference": {"file_id": "video_1"}}, 400, "invalid_value", "input_reference.file_id"),
+        ({"input_reference": {"image_url": 5}}, 400, "invalid_type", IMAGE_URL),
+        (
+            {"input_reference": {"image_url": "data:image/png;base64,!"}},
+            400,
+            "invalid_value",
+            "input_reference.image_url",
+        ),
+        ({"input_reference": {"image_url": "data:image/png;base64,aGk="}}, 400, "invalid_value", "input_reference"),
+        (
+            {"input_reference": {"image_url": "https://" + "x" * 20_971_520}},
+            400,
+            "string_above_max_length",
+            "input_reference.image_url",
+        ),
         ({"input_reference": {"url": "x"}}, 400, "unknown_parameter", "input_reference.url"),
         (
             {"input_reference": {"image_url": "https://a", "file_id": "file-1"}},
@@ -230,6 +249,13 @@ def form(*parts: tuple[str, bytes, str | None]) -> bytes:
     return body + b"--cut--\r\n"
 
 
+def noise(width: int, height: int) -> bytes:
+    """A PNG that does not compress."""
+    file = io.BytesIO()
+    Image.frombytes("RGB", (width, height), random.Random(1).randbytes(width * height * 3)).save(file, "PNG")
+    return file.getvalue()
+
+
 FORM = {"Content-Type": "multipart/form-data; boundary=cut"}
 
 
@@ -242,6 +268,17 @@ async def test_a_form_with_a_file_starts_from_that_picture(call: Caller) -> None
     answer = await call("POST", "/openai/v1/videos", raw=body, headers=FORM)
     assert (answer.status, answer.json["prompt"], answer.json["seconds"]) == (200, "Füchse", "8")
     assert call.clips[0].first_frame == png
+
+
+async def test_large_pictures_pass_as_file_and_as_text(call: Caller) -> None:
+    png = noise(1024, 1792)
+    assert len(png) > 3_000_000  # more than the form parser keeps in memory
+    head = (("prompt", b"a fox", None), ("size", b"1024x1792", None), ("model", b"sora-2-pro", None))
+    text = b"data:image/png;base64," + base64.b64encode(png)
+    for part in (("input_reference", png, "a.png"), ("input_reference[image_url]", text, None)):
+        answer = await call("POST", "/openai/v1/videos", raw=form(*head, part), headers=FORM)
+        assert answer.status == 200
+    assert [clip.first_frame for clip in call.clips] == [png, png]
 
 
 async def test_brackets_in_a_form_are_objects(call: Caller) -> None:

@@ -286,6 +286,17 @@ async def test_refusals_of_content_come_at_submit_or_in_the_operation(call: Call
     assert "response" not in done
 
 
+async def test_a_picture_that_cannot_be_decoded_is_an_internal_error_of_the_operation() -> None:
+    def render(clip: object) -> bytes:
+        raise ValueError("no picture")
+
+    call = caller(render=render)
+    started = await call.veo()
+    await call.clock.sleep(60)
+    assert (await call.operation(started)).json["error"]["code"] == 13
+    call.emulator.close()
+
+
 def jwt(head: object, claims: object) -> str:
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (head, claims)]
     return ".".join([*parts, "c2lnbmF0dXJl"])

@@ -73,35 +73,37 @@ class Driver:
 
         Raises: InvalidRequest before anything is sent; OutcomeUnknown where a paid submit got no clear answer.
         """
-        job = Job(
-            self.new_id(),
-            self,
-            plan.request,
-            plan,
-            plan.request.save_to,
-            tuple(plan.request.tags.items()),
-            began=self.sender.clock.monotonic(),
-        )
-        job.listen(plan.request.on_event)
-        candidate, [segment] = plan.first, plan.segments
-        image = await self._prepare(job, candidate.model)
+        request, clock = plan.request, self.sender.clock
+        tags = tuple(request.tags.items())
+        job = Job(self.new_id(), self, request, plan, request.save_to, tags, began=clock.monotonic())
+        job.listen(request.on_event)
+        image = await self._prepare(job, plan.first.model)
         await job.tell(Planned, plan=plan)
-        path = self.sites[candidate.provider].paths[candidate.model]
-        for number, samples in enumerate(segment.samples):
-            order = Order(
-                attempt_id=f"{job.id}-{number + 1}",
-                model=candidate.model,
-                wire_model=path.wire_model,
-                prompt=plan.request.prompt,
-                segment=segment,
-                samples=samples,
-                first_frame=image,
-                negative_prompt=plan.request.negative_prompt,
-                seed=plan.request.seed,
-                options=plan.request.options.get(self.sites[candidate.provider].vendor, {}),
-            )
-            await self._send(job, order, candidate.provider)
+        try:
+            with clock.fail_after(request.deadline):
+                for number in range(len(plan.segments[0].samples)):
+                    await self._send(job, self._order(job, plan, number, image), plan.first.provider)
+        except TimeoutError:  # a request under way is never cut off, so what is not in the job was not accepted
+            if not job.attempts:
+                raise _too_late(plan, request.deadline) from None
         return job
+
+    def _order(self, job: Job, plan: Plan, number: int, image: Media | None) -> Order:
+        """The paid call of that number, with nothing left open."""
+        candidate, [segment], request = plan.first, plan.segments, plan.request
+        site = self.sites[candidate.provider]
+        return Order(
+            attempt_id=f"{job.id}-{number + 1}",
+            model=candidate.model,
+            wire_model=site.paths[candidate.model].wire_model,
+            prompt=request.prompt,
+            segment=segment,
+            samples=segment.samples[number],
+            first_frame=image,
+            negative_prompt=request.negative_prompt,
+            seed=request.seed,
+            options=request.options.get(site.vendor, {}),
+        )
 
     def resume(self, ref: JobRef) -> Job:
         """The job of a reference: the one that is known here, or one made from what the reference says.
@@ -392,6 +394,16 @@ class Driver:
             )
 
         return tell
+
+
+def _too_late(plan: Plan, deadline: float | None) -> ProviderUnavailable:
+    return ProviderUnavailable(
+        f"{plan.provider} did not take the job within {deadline:g} s.",
+        asked=f"deadline={deadline:g}",
+        hint="try again, or allow more time: it may be short of slots",
+        cost="no, nothing was accepted",
+        provider=plan.provider,
+    )
 
 
 def _mismatch(job: Job, video: Video) -> DeliverableMismatch | None:

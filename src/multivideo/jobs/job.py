@@ -88,7 +88,7 @@ class Job:
         """The finished video, on disk and measured.
 
         Args:
-            deadline: seconds to wait at most; left out: what the request said, else an hour.
+            deadline: seconds to wait at most; left out: what is left of the request's, else an hour.
         Raises: StillRunning at the deadline, with the job to wait for again; else the error that ended the job.
         """
         seconds = deadline if deadline is not None else self._left()
@@ -159,6 +159,7 @@ class Job:
         return max(0.0, self.began + asked - self._driver.sender.clock.monotonic())
 
     def _still_running(self) -> StillRunning:
+        self.began = self._driver.sender.clock.monotonic()  # who waits again waits as long again
         return StillRunning(
             f"Job {self.id} still runs at {', '.join(a.ref.vendor.provider for a in self.attempts)}.",
             hint="wait for error.job again, or store error.job.ref.to_json() and resume it later",

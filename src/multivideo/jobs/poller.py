@@ -27,10 +27,10 @@ SLACK_S = 0.25  # jobs that are due this soon are asked for in the same request
 
 
 def pace(elapsed_s: float, random: Callable[[], float], asked_s: float | None = None) -> float:
-    """Seconds to the next look: what was asked for, else 15 % of the elapsed time, 1 to 10 s, a tenth of it random."""
+    """Seconds to the next look: what was asked for, else half of the elapsed time, 1 to 10 s, a tenth of it random."""
     if asked_s is not None:
         return asked_s
-    return min(10.0, max(1.0, 0.15 * elapsed_s)) * (0.95 + 0.1 * random())
+    return min(10.0, max(1.0, 0.5 * elapsed_s)) * (0.95 + 0.1 * random())
 
 
 @define(eq=False)

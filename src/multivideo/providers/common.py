@@ -35,7 +35,9 @@ __all__ = [
     "Said",
     "accepting",
     "base64_text",
+    "body_of",
     "check_order",
+    "code_word",
     "fetch",
     "job_id",
     "judge",
@@ -100,7 +102,7 @@ class Judged:
     hint: str = ""
 
 
-_KEYLIKE = re.compile(r"\b(?:sk|api-key|AIza|ya29|Bearer)[\w.*/+ -]?[\w.*/+-]{5,}")
+_KEYLIKE = re.compile(r"\b(?:sk-|api-key-|AIza|ya29\.|Bearer )[\w.*/+=-]{4,}")
 _LONGEST_TEXT = 300
 
 
@@ -119,7 +121,7 @@ _VERBS: Mapping[type[MultiVideoError], str] = {
     RateLimited: "takes no more for now",
     ContentFiltered: "refuses this content",
     InvalidRequest: "refuses the request",
-    UnsupportedFeature: "does not serve what was asked for",
+    UnsupportedFeature: "does not know what was asked for",
     ProviderUnavailable: "has a fault of its own",
 }
 
@@ -127,9 +129,9 @@ _VERBS: Mapping[type[MultiVideoError], str] = {
 def unwelcome(judged: Judged, response: WireResponse, provider: str, *, prompt: str = "") -> MultiVideoError:
     """The typed error of an answer that is no success."""
     kind, retryable = judged.rule.error, judged.rule.retryable
+    verb = "has no credit or quota left" if kind is RateLimited and not retryable else _VERBS[kind]
     if kind is UnsupportedFeature:  # on a read, an address that is not there says nothing about the model
         kind, retryable = ProviderUnavailable, not judged.said.own
-    verb = "has no credit or quota left" if kind is RateLimited and not retryable else _VERBS[kind]
     return kind(
         f"{provider} {verb}: {_answer_text(judged.said, response, prompt)}.",
         hint=judged.hint,
@@ -199,7 +201,7 @@ def _not_served(said: Said, response: WireResponse, provider: str, order: Order)
 def _unknown(why: str, response: WireResponse, provider: str, order: Order) -> OutcomeUnknown:
     return OutcomeUnknown(
         f"{provider} may have taken the job and did not say so: {why}.",
-        hint="it is looked for at the vendor before anything is sent again",
+        hint="do not send it again before it was looked for at the vendor",
         provider=provider,
         request_id=response.request_id,
         attempt_id=order.attempt_id,
@@ -221,16 +223,23 @@ def _answer_text(said: Said, response: WireResponse, prompt: str) -> str:
     return ", ".join(filter(None, [f"HTTP {response.status}", quoted(said.code, prompt)[:60], text]))
 
 
+def body_of(response: WireResponse) -> Any:
+    """The body as JSON.
+
+    Raises: Unreadable.
+    """
+    try:
+        return response.json()
+    except ValueError:
+        raise Unreadable("the body is no JSON") from None
+
+
 def read_body(shape: type[T], response: WireResponse) -> T:
     """The body in that shape.
 
     Raises: Unreadable.
     """
-    try:
-        body = response.json()
-    except ValueError:
-        raise Unreadable("the body is no JSON") from None
-    return read(shape, body)
+    return read(shape, body_of(response))
 
 
 def readable(shape: type[T], items: Iterable[Any]) -> list[tuple[T, Any]]:
@@ -242,6 +251,11 @@ def readable(shape: type[T], items: Iterable[Any]) -> list[tuple[T, Any]]:
         except Unreadable:
             continue
     return found
+
+
+def code_word(code: object) -> str:
+    """A vendor's error code, which is a number at some; "" for anything that is no code."""
+    return str(code) if type(code) in {str, int} else ""
 
 
 def job_id(text: str) -> str:

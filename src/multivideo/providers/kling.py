@@ -305,11 +305,6 @@ class KlingBackend:
         judged = self._judged(response)
         return None if judged is None else unwelcome(judged, response, self.name)
 
-    def verdict(self, response: WireResponse) -> Answer:
-        """What an answer to a paid submit proves, by the table."""
-        judged = self._judged(response)
-        return Answer.ACCEPTED if judged is None else judged.rule.answer
-
     def _judged(self, response: WireResponse) -> Judged | None:
         try:
             head = read_body(_Head, response)
@@ -390,10 +385,11 @@ def _charge(rows: Sequence[Any]) -> Charge | None:
         except Unreadable:
             return Charge(None, None, None, raw)
         kind = (bill.charge_type, bill.currency if bill.charge_type == "cash" else None)
-        if kind not in {("unit", None), ("cash", "USD")} or not _AMOUNT.fullmatch(str(bill.amount)):
+        amount = str(bill.amount) if type(bill.amount) in {str, int, Decimal} else ""
+        if kind not in {("unit", None), ("cash", "USD")} or not _AMOUNT.fullmatch(amount):
             return Charge(None, None, None, raw)
         kinds.add(bill.charge_type)
-        units += Decimal(str(bill.amount)) if bill.charge_type == "unit" else 0
-        dollars += Decimal(str(bill.amount)) if bill.charge_type == "cash" else 0
+        units += Decimal(amount) if bill.charge_type == "unit" else 0
+        dollars += Decimal(amount) if bill.charge_type == "cash" else 0
     cash = Credits.from_usd(dollars) if "cash" in kinds else None
     return Charge(cash, str(units), UNIT, raw) if "unit" in kinds else Charge(cash, None, None, raw)

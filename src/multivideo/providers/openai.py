@@ -50,6 +50,7 @@ from .common import (
     Said,
     accepting,
     check_order,
+    code_word,
     fetch,
     job_id,
     judge,
@@ -260,19 +261,15 @@ class OpenAIVideosBackend:
         judged = self._judged(response)
         return None if judged is None else unwelcome(judged, response, self.name)
 
-    def verdict(self, response: WireResponse) -> Answer:
-        """What an answer to a paid submit proves, by the table."""
-        judged = self._judged(response)
-        return Answer.ACCEPTED if judged is None else judged.rule.answer
-
     def _judged(self, response: WireResponse) -> Judged | None:
         if 200 <= response.status < 300:
             return None
         said = Said(retry_after=retry_after(response))
         try:
             error = read_body(_Refusal, response).error
-            code = error.type if error.code is None else error.code
-            said = Said(str(code or ""), error.message, own=True, retry_after=said.retry_after)
+            said = Said(
+                code_word(error.code) or error.type or "", error.message, own=True, retry_after=said.retry_after
+            )
         except Unreadable:
             pass  # somebody else's words: the status alone counts
         return Judged(judge(RULES, response.status, said.code, said.own), said)
@@ -353,7 +350,7 @@ def _reason(video: _Video) -> tuple[str, str]:
         error = read(_JobError, video.error)
     except Unreadable:
         return "", "an error that cannot be read" if video.error else ""
-    return "" if error.code is None else str(error.code), error.message or ""
+    return code_word(error.code), error.message or ""
 
 
 def _poll_after(response: WireResponse | None) -> float | None:

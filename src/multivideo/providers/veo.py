@@ -46,7 +46,9 @@ from .common import (
     Said,
     accepting,
     base64_text,
+    body_of,
     check_order,
+    code_word,
     fetch,
     job_id,
     judge,
@@ -333,11 +335,6 @@ class VertexBackend:
         judged = self._judged(response)
         return None if judged is None else unwelcome(judged, response, self.name)
 
-    def verdict(self, response: WireResponse) -> Answer:
-        """What an answer to a paid submit proves, by the table."""
-        judged = self._judged(response)
-        return Answer.ACCEPTED if judged is None else judged.rule.answer
-
     def _judged(self, response: WireResponse) -> Judged | None:
         if 200 <= response.status < 300:
             return None
@@ -418,7 +415,7 @@ class VertexBackend:
 
 def _refused(response: WireResponse) -> _Error:
     """The error envelope, which some of Google's endpoints wrap into a list of one."""
-    body = read_body(object, response)
+    body = body_of(response)
     return read(_Refusal, body[0] if isinstance(body, list) and body else body).error
 
 
@@ -435,7 +432,7 @@ def _code(error: _Error, wait: float | None) -> str:
     lasting = wait is None and any(word in error.message.lower() for word in _LASTING)
     if error.status == "RESOURCE_EXHAUSTED" and lasting:
         return _LASTING_QUOTA
-    return error.status or str(error.code or "")
+    return error.status or code_word(error.code)
 
 
 def _retry_delay(details: Sequence[Any]) -> float | None:

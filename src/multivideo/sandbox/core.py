@@ -57,8 +57,8 @@ class Emulator:
     kling_slots: int = field(default=20, kw_only=True)
     kling_units: int = field(default=1_000_000, kw_only=True)
     cache_bytes: int = field(default=256 * 1024 * 1024, kw_only=True)
-    _store: JobStore = field(init=False)
-    _doors: Mapping[str, Door] = field(init=False)
+    _store: JobStore = field(init=False, repr=False)
+    _doors: Mapping[str, Door] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         pool = RenderPool(self.clock, self.render, self.cache_bytes)

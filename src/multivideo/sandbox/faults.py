@@ -109,8 +109,9 @@ class Script:
 
     @classmethod
     def of(cls, words: Mapping[str, object]) -> Script:
-        """A script from fault names and their values."""
-        return cls(tuple(Fault.of(name, given) for name, given in words.items() if given is not False))
+        """A script from fault names and their values; a list of values is several faults of one name."""
+        listed = ((name, given if isinstance(given, list | tuple) else [given]) for name, given in words.items())
+        return cls(tuple(Fault.of(name, one) for name, many in listed for one in many if one is not False))
 
     @classmethod
     def parse(cls, text: str) -> Script:

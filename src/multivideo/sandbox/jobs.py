@@ -50,7 +50,7 @@ class Draft:
     model: str
     prompt: str
     request: Mapping[str, object]
-    clips: tuple[Clip, ...]
+    clips: tuple[Clip, ...] = field(repr=False)
     seconds: float
     cost: int
     verdict: State = State.DONE
@@ -71,7 +71,7 @@ class Job:
     created: float
     latency: float
     script: Script
-    renderings: tuple[Rendering, ...]
+    renderings: tuple[Rendering, ...] = field(repr=False)
     polls: int = 0
     downloads: int = 0
     deleted: bool = False
@@ -124,10 +124,14 @@ class Job:
         return None if self.draft.keeps is None else self.ended + self.draft.keeps
 
     @property
+    def gone(self) -> bool:
+        """Whether nobody may see it any more."""
+        return self.deleted or "vanish" in self.script.hits("poll", self.polls)
+
+    @property
     def hidden(self) -> bool:
-        """Whether nobody may see it (any more): deleted, vanished, or not yet visible."""
-        hits = self.script.hits("poll", self.polls)
-        return self.deleted or "vanish" in hits or "late" in hits
+        """Whether the poll that was just counted may not see it, or no longer."""
+        return self.gone or "late" in self.script.hits("poll", self.polls)
 
     def look(self, refuse: Callable[[Fault], Reply]) -> dict[str, Fault]:
         """Count a poll and let its faults happen; gives those that the door must act out itself."""
@@ -151,7 +155,7 @@ class JobStore:
     faults: FaultBook = field(factory=FaultBook)
     _jobs: dict[tuple[str, str], Job] = field(factory=dict)
     # Kept beside, because a run of thousands of jobs asks at every create.
-    _active: dict[tuple[str, str], list[Job]] = field(factory=dict)
+    _active: dict[tuple[str, str, str], list[Job]] = field(factory=dict)
     _spent: Counter[tuple[str, str]] = field(factory=Counter)
     _external: dict[tuple[str, str, str], Job] = field(factory=dict)
 
@@ -179,7 +183,7 @@ class JobStore:
     def _keep(self, job: Job) -> None:
         account = job.door, job.credential
         self._jobs[job.door, job.id] = job
-        self._active.setdefault(account, []).append(job)
+        self._active.setdefault((*account, job.model), []).append(job)
         self._spent[account] += job.draft.cost
         if job.draft.external_id:
             self._external[*account, job.draft.external_id] = job
@@ -196,12 +200,14 @@ class JobStore:
             if door in (None, job.door) and credential in (None, job.credential)
         )
 
-    def running(self, door: str, credential: str, model: str) -> int:
-        """How many jobs of a credential are under way on a model."""
+    def is_full(self, door: str, credential: str, model: str, slots: int) -> bool:
+        """Whether that many jobs of a credential are under way on a model."""
+        active = self._active.get((door, credential, model), [])
+        if len(active) < slots:
+            return False
         now = self.clock.wall()
-        active = self._active.setdefault((door, credential), [])
         active[:] = [job for job in active if not job.state(now).over]
-        return sum(job.model == model for job in active)
+        return len(active) >= slots
 
     def spent(self, door: str, credential: str) -> int:
         """Micro-USD that the jobs of a credential cost."""

@@ -154,7 +154,7 @@ class KlingDoor:
             raise self._refuse(1301)
         if draft.external_id and self._store.external(_NAME, account, draft.external_id):
             raise self._refuse(1201, f"options.external_task_id: value '{draft.external_id}' already exists")
-        if self._store.running(_NAME, account, product.model) >= self._slots:
+        if self._store.is_full(_NAME, account, product.model, self._slots):
             raise self._refuse(1303)
         job = self._store.accept(request, _NAME, account, draft, self._store.digits(18), self._fault)
         task = self._task(request, job, job.created, State.QUEUED)
@@ -239,7 +239,7 @@ class KlingDoor:
             task = self._task(request, job, now, job.state(now))
             wanted = {"status": task["status"], "product_type": "video"}
             in_time = asked["start"] <= int(job.created * 1000) <= asked["end"] and job.number < asked["before"]
-            if in_time and not job.hidden and all(wanted.get(key) in values for key, values in filters):
+            if in_time and not job.gone and all(wanted.get(key) in values for key, values in filters):
                 chosen.append((job, task))
         page, more = chosen[: asked["limit"]], len(chosen) > asked["limit"]
         if not page:

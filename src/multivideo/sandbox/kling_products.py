@@ -48,38 +48,48 @@ class Product:
     always_audio: bool = False
 
 
-def _text(model: str, **more: object) -> Product:
-    return Product(family="text-to-video", model=model, materials={}, **more)  # type: ignore[arg-type] # a table row
-
-
-def _image(model: str, materials: Mapping[str, int], **more: object) -> Product:
-    return Product(family="image-to-video", model=model, materials=materials, **more)  # type: ignore[arg-type] # as above
-
-
-def _other(family: str, model: str, materials: Mapping[str, int], **more: object) -> Product:
-    return Product(family=family, model=model, materials=materials, **more)  # type: ignore[arg-type] # as above
-
-
-_TURBO = {"resolutions": _HD, "audio": (), "multi_shot": False, "always_audio": True}
-_26 = {"durations": (5, 10), "resolutions": _HD, "multi_shot": False, "prompt_limit": 2500, "native_at": ("1080p",)}
-_25 = {"durations": (5, 10), "resolutions": _HD, "multi_shot": False, "audio": ()}
-_FOLLOW = {"resolutions": _HD, "audio": ("original", "off"), "multi_shot": False, "prompt_limit": 2500}
-_O1 = {"durations": range(3, 11), "resolutions": _HD, "audio": ("off", "original"), "multi_shot": False}
-
+_TEXT: Mapping[str, int] = {}
 _ROWS = (
-    _text("kling-3.0"),
-    _image("kling-3.0", {**_FRAMES, "element": 3}),
-    _other("omni-video", "kling-3.0-omni", _OMNI, audio=("off", "native", "original")),
-    _other("motion-control", "kling-3.0", {**_MOTION, "element": 1}, **_FOLLOW),
-    _text("kling-3.0-turbo", **_TURBO),
-    _image("kling-3.0-turbo", {"prompt": 1, "first_frame": 1}, **_TURBO),
-    _other("omni-video", "kling-o1", _OMNI, prompt_limit=2500, **_O1),
-    _text("kling-2.6", **_26),
-    _image("kling-2.6", {**_FRAMES, "voice": 2}, last_frame_at=("1080p",), **_26),
-    _other("motion-control", "kling-2.6", _MOTION, **_FOLLOW),
-    _text("kling-2.5-turbo", **_25),
-    _image("kling-2.5-turbo", _FRAMES, last_frame_at=("1080p",), **_25),
-)
+    Product(family="text-to-video", model="kling-3.0", materials=_TEXT),
+    Product(family="image-to-video", model="kling-3.0", materials={**_FRAMES, "element": 3}),
+    Product(family="omni-video", model="kling-3.0-omni", materials=_OMNI, audio=("off", "native", "original")),
+    Product(
+        family="motion-control", model="kling-3.0", materials={**_MOTION, "element": 1}, resolutions=_HD,
+        audio=("original", "off"), multi_shot=False, prompt_limit=2500,
+    ),
+    Product(
+        family="text-to-video", model="kling-3.0-turbo", materials=_TEXT, resolutions=_HD, audio=(), multi_shot=False,
+        always_audio=True,
+    ),
+    Product(
+        family="image-to-video", model="kling-3.0-turbo", materials={"prompt": 1, "first_frame": 1}, resolutions=_HD,
+        audio=(), multi_shot=False, always_audio=True,
+    ),
+    Product(
+        family="omni-video", model="kling-o1", materials=_OMNI, durations=range(3, 11), resolutions=_HD,
+        audio=("off", "original"), multi_shot=False, prompt_limit=2500,
+    ),
+    Product(
+        family="text-to-video", model="kling-2.6", materials=_TEXT, durations=(5, 10), resolutions=_HD,
+        multi_shot=False, prompt_limit=2500, native_at=("1080p",),
+    ),
+    Product(
+        family="image-to-video", model="kling-2.6", materials={**_FRAMES, "voice": 2}, durations=(5, 10),
+        resolutions=_HD, multi_shot=False, prompt_limit=2500, last_frame_at=("1080p",), native_at=("1080p",),
+    ),
+    Product(
+        family="motion-control", model="kling-2.6", materials=_MOTION, resolutions=_HD, audio=("original", "off"),
+        multi_shot=False, prompt_limit=2500,
+    ),
+    Product(
+        family="text-to-video", model="kling-2.5-turbo", materials=_TEXT, durations=(5, 10), resolutions=_HD, audio=(),
+        multi_shot=False,
+    ),
+    Product(
+        family="image-to-video", model="kling-2.5-turbo", materials=_FRAMES, durations=(5, 10), resolutions=_HD,
+        audio=(), multi_shot=False, last_frame_at=("1080p",),
+    ),
+)  # fmt: skip
 PRODUCTS: Mapping[tuple[str, str], Product] = {(row.family, row.model): row for row in _ROWS}
 
 # Units per second of output by model, case and resolution.

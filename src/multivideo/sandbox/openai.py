@@ -99,7 +99,7 @@ class OpenAIDoor:
 
     def _list(self, request: Request, key: str) -> Reply:
         limit, after, order = _page(request.query)
-        jobs = [job for job in self._store.all(_NAME, key) if not job.hidden]
+        jobs = [job for job in self._store.all(_NAME, key) if not job.gone]
         if order == "desc":
             jobs.reverse()
         if after is not None:
@@ -112,7 +112,7 @@ class OpenAIDoor:
 
     def _delete(self, name: str, key: str) -> Reply:
         job = self._find(name, key)
-        if job.hidden:
+        if job.gone:
             raise _not_found(name)
         if not job.state(self._store.clock.wall()).over:
             raise refuse(400, f"Video with id '{name}' is still being processed and cannot be deleted.")
@@ -122,7 +122,7 @@ class OpenAIDoor:
     async def _content(self, request: Request, name: str, key: str) -> Reply:
         job = self._find(name, key)
         hits = job.fetch(_fault_reply)
-        if job.hidden:
+        if job.gone:
             raise _not_found(name)
         variant = request.query.get("variant", "video")
         if variant not in ("video", "thumbnail", "spritesheet"):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from attrs import frozen
 from python_multipart import parse_form
 from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File
 
 from multivideo.sandbox.fields import decode_base64, is_object, json_kind, load_object
 from multivideo.sandbox.jobs import Draft, State
@@ -51,7 +52,6 @@ MODELS: Mapping[str, Mapping[str, int]] = {
 class Upload:
     """A file part of a form."""
 
-    name: str
     data: bytes
 
 
@@ -80,15 +80,14 @@ def read_fields(request: Request) -> Mapping[str, object]:
     fields: dict[str, object] = {}
     headers = {"Content-Type": request.headers["content-type"].encode()}
 
-    def on_text(part: object) -> None:
-        name, value = part.field_name, part.value  # type: ignore[attr-defined] # a field of the form parser
-        _put(fields, (name or b"").decode(), (value or b"").decode("utf-8", "replace"))
+    def on_text(part: Field) -> None:
+        _put(fields, (part.field_name or b"").decode(), (part.value or b"").decode("utf-8", "replace"))
 
-    def on_file(part: object) -> None:
-        part.file_object.seek(0)  # type: ignore[attr-defined] # a file of the form parser
-        data = part.file_object.read()  # type: ignore[attr-defined] # as above
-        name, filename = part.field_name, part.file_name  # type: ignore[attr-defined] # as above
-        _put(fields, (name or b"").decode(), Upload((filename or b"").decode("utf-8", "replace"), data))
+    def on_file(part: File) -> None:
+        with part.file_object as file:  # on disk when it is large
+            file.seek(0)
+            data = file.read()
+        _put(fields, (part.field_name or b"").decode(), Upload(data))
 
     try:
         parse_form(headers, io.BytesIO(request.body), on_text, on_file)

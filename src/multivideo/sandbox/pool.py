@@ -28,7 +28,7 @@ class Rendering:
     clip: Clip
     finished: float | None = None
     error: str | None = None
-    data: bytes | None = None
+    data: bytes | None = field(default=None, repr=False)
     future: Future[bytes] | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 __all__ = ["BadAddress", "checked", "is_loopback", "origin"]
@@ -14,6 +15,7 @@ class BadAddress(ValueError):
     """An address that is never asked; the text says why and does not repeat it."""
 
 
+@lru_cache(maxsize=512)
 def origin(url: str) -> str:
     """Scheme, host and port of an address: what a key belongs to."""
     parts = urlsplit(url)
@@ -22,7 +24,11 @@ def origin(url: str) -> str:
 
 def is_loopback(url: str) -> bool:
     """Whether the address is this machine itself."""
-    host = urlsplit(url).hostname or ""
+    return _is_this_machine(urlsplit(url).hostname or "")
+
+
+@lru_cache(maxsize=512)
+def _is_this_machine(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
 
+import anyio
 import httpx
 
+from ..errors import InvalidRequest, Problem
 from ..wire import Part
 from .carrier import CarrierFault, Incoming, Outgoing
 
@@ -21,47 +25,85 @@ _TIMEOUT = httpx.Timeout(connect=5, write=30, read=60, pool=10)
 class HttpCarrier:
     """HTTP/1.1 over sockets, on asyncio and trio.
 
-    No redirect is followed, nothing is retried, no environment is read: all of that is decided above. Paid requests go
-    through connections of their own that are never reused, since a connection that died while idle would look like a
-    lost answer.
+    No redirect is followed, nothing is retried, no cookie is kept, no environment is read: all of that is decided
+    above. Paid requests go through connections of their own that are never reused, since a connection that died while
+    idle would look like a lost answer.
+
+    Raises: InvalidRequest for a proxy that cannot be.
     """
 
     def __init__(self, *, proxy: str | None = None, ssl_context: ssl.SSLContext | None = None) -> None:
-        self._proxy, self._ssl_context = proxy, ssl_context
-        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._proxy = _proxy(proxy) if proxy is not None else None
+        self._ssl_context = ssl_context
+        self._lines: dict[bool, httpx.AsyncHTTPTransport] = {}
 
     @cached_property
     def _ssl(self) -> ssl.SSLContext:
         return self._ssl_context or httpx.create_ssl_context(trust_env=False)
 
-    def _client(self, paid: bool) -> httpx.AsyncClient:
-        if paid not in self._clients:
+    def _line(self, paid: bool) -> httpx.AsyncHTTPTransport:
+        """The library's transport: its client above that would keep cookies and log whole addresses."""
+        if paid not in self._lines:
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=0 if paid else 20)
-            self._clients[paid] = httpx.AsyncClient(
-                verify=self._ssl, proxy=self._proxy, limits=limits, timeout=_TIMEOUT, trust_env=False
+            self._lines[paid] = httpx.AsyncHTTPTransport(
+                verify=self._ssl, proxy=self._proxy, limits=limits, trust_env=False
             )
-        return self._clients[paid]
+        return self._lines[paid]
 
     @asynccontextmanager
     async def open(self, message: Outgoing) -> AsyncIterator[Incoming]:
         """Send and wait for the head of the answer."""
         boundary = _Boundary(message.method)
-        client = self._client(message.paid)
-        request = client.build_request(message.method, message.url, headers=message.headers, content=message.body)
-        request.extensions["trace"] = boundary.trace
+        extensions = {"trace": boundary.trace, "timeout": _TIMEOUT.as_dict()}
         try:
-            response = await client.send(request, stream=True, follow_redirects=False)
+            request = httpx.Request(
+                message.method, message.url, headers=message.headers, content=message.body, extensions=extensions
+            )
+            with _unlogged():
+                response = await self._line(message.paid).handle_async_request(request)
         except httpx.HTTPError as error:
-            raise CarrierFault(_said(error), sent=boundary.crossed) from None
+            raise CarrierFault(_said(error), sent=boundary.crossed and type(error) not in _OUR_OWN_FAULTS) from None
+        except (httpx.InvalidURL, ValueError):  # found while encoding: a header or a host that is not even ASCII
+            raise CarrierFault("an address or a header that cannot be sent", sent=boundary.crossed) from None
         try:
             yield _Answer(response)
         finally:
             await response.aclose()
 
     async def aclose(self) -> None:
-        """Close every connection."""
-        for client in self._clients.values():
-            await client.aclose()
+        """Close every connection; what is asked afterwards opens new ones."""
+        lines, self._lines = self._lines, {}
+        with anyio.CancelScope(shield=True):  # a cancelled program closes its sockets too
+            for line in lines.values():
+                await line.aclose()
+
+
+def _proxy(address: str) -> httpx.Proxy:
+    try:
+        proxy = httpx.Proxy(address)
+    except (httpx.InvalidURL, ValueError):
+        proxy = None
+    if proxy is None or proxy.url.scheme not in {"http", "https"} or not proxy.url.host:
+        problem = Problem("proxy", "an address that is none", '"http://host:port", with "user:password@" if it asks')
+        raise InvalidRequest.of([problem])
+    return proxy
+
+
+_asking: ContextVar[bool] = ContextVar("_asking", default=False)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep the library's own records of this request out of every log: they quote headers, keys in them too."""
+    token = _asking.set(True)
+    try:
+        yield
+    finally:
+        _asking.reset(token)
+
+
+for _name in ("connection", "http11", "proxy"):
+    logging.getLogger(f"httpcore.{_name}").addFilter(lambda record: not _asking.get())
 
 
 class _Boundary:
@@ -73,6 +115,10 @@ class _Boundary:
     async def trace(self, name: str, info: Mapping[str, Any]) -> None:
         if name.endswith("send_request_headers.started") and info["request"].method == self._method:
             self.crossed = True
+
+
+# found by the library before it hands out a byte, though after it has said that it begins
+_OUR_OWN_FAULTS = {httpx.LocalProtocolError, httpx.UnsupportedProtocol}
 
 
 class _Answer:
@@ -101,6 +147,8 @@ def _said(error: httpx.HTTPError) -> str:
         httpx.ReadError: "the connection broke while waiting for the answer",
         httpx.WriteError: "the connection broke while sending",
         httpx.ProxyError: "the proxy refused",
+        httpx.LocalProtocolError: "a header that HTTP cannot carry",
+        httpx.UnsupportedProtocol: "an address that is not http",
     }
     return next((text for kind, text in words.items() if type(error) is kind), type(error).__name__)
 
@@ -115,7 +163,17 @@ def multipart(parts: Sequence[Part]) -> tuple[str, bytes]:
 def fetch_blocking(
     method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
 ) -> tuple[int, dict[str, str], bytes]:
-    """One request on this thread: for libraries that fetch tokens and know no event loop."""
-    with httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client:
-        response = client.request(method, url, headers=dict(headers), content=body)
-        return response.status_code, dict(response.headers), response.content
+    """One request on this thread: for libraries that fetch tokens and know no event loop.
+
+    Raises: CarrierFault.
+    """
+    extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
+    try:
+        request = httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
+        with httpx.HTTPTransport(trust_env=False) as line, _unlogged():
+            response = line.handle_request(request)
+            return response.status_code, dict(response.headers), response.read()
+    except httpx.HTTPError as error:
+        raise CarrierFault(_said(error), sent=True) from None
+    except (httpx.InvalidURL, ValueError):
+        raise CarrierFault("an address or a header that cannot be sent", sent=False) from None

@@ -176,7 +176,15 @@ class Sender:
                 if isinstance(error, ValueError):
                     raise _lost(channel, request, str(error), sent=True) from None
                 raise
+        if incoming.status >= 400 and request.signed:  # a refusal may repeat the key, and its text goes into an error
+            body = _masked(body, await channel.signer.headers())
         return WireResponse(incoming.status, incoming.headers, body, files)
+
+
+def _masked(body: bytes, signed: Mapping[str, str]) -> bytes:
+    for value in signed.values():
+        body = body.replace(value.rpartition(" ")[2].encode(), b"***")
+    return body
 
 
 async def _whole(incoming: Incoming, spiller: Spiller | None) -> tuple[bytes, tuple[Path, ...]]:

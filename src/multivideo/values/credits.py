@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import total_ordering
 
-__all__ = ["Credits", "usd"]
+__all__ = ["Credits", "dollars", "usd"]
 
-_MICRO = Decimal(1_000_000)
-_MICRO_PER_CREDIT = 10_000  # 1 credit = 0.01 USD
+_LIMIT = 2**63  # what the books can hold: a signed integer of 64 bits, about 9.2 million million dollars
+_MICRO = Decimal("0.000001")
+_EXACT = Context(prec=40)  # the program's own decimal context may be too narrow, and must not change an amount
 
 
 @total_ordering
@@ -23,18 +24,28 @@ class Credits:
     def __init__(self, *, micro_usd: int) -> None:
         if isinstance(micro_usd, bool) or not isinstance(micro_usd, int):
             raise TypeError(f"micro_usd is a whole number, not {type(micro_usd).__name__}")
+        if not -_LIMIT < micro_usd < _LIMIT:
+            raise ValueError("an amount of money beyond what the books can hold (9.2 million million US dollars)")
         self._micro_usd = micro_usd
 
     @classmethod
     def from_usd(cls, amount: Decimal | int | str, *, round_up: bool = False) -> Credits:
-        """That many US dollars. Fractions of a micro-USD are rounded half-even, or up for a hold."""
+        """That many US dollars. Fractions of a micro-USD are rounded half-even, or up for a hold.
+
+        Raises: TypeError for a float or a bool, ValueError for what is no finite number or beyond all books.
+        """
         if isinstance(amount, bool) or not isinstance(amount, Decimal | int | str):
             raise TypeError(f"money is given as str, int or Decimal, not {type(amount).__name__}")
-        value = Decimal(amount)
+        try:
+            value = Decimal(amount)
+        except InvalidOperation:
+            raise ValueError(f'money is a number such as "4.99", not {amount[:40]!r}') from None  # type: ignore[index]
         if not value.is_finite():
-            raise ValueError(f"money is a finite number, not {amount}")
-        rounding = ROUND_CEILING if round_up else ROUND_HALF_EVEN
-        return cls(micro_usd=int((value * _MICRO).to_integral_value(rounding)))
+            raise ValueError(f"money is a finite number, not {value}")
+        if value.adjusted() > len(str(_LIMIT)):  # before a large exponent is written out in digits
+            return cls(micro_usd=_LIMIT)
+        rounded = value.quantize(_MICRO, ROUND_CEILING if round_up else ROUND_HALF_EVEN, context=_EXACT)
+        return cls(micro_usd=int(rounded.scaleb(6, context=_EXACT)))
 
     @property
     def micro_usd(self) -> int:
@@ -44,18 +55,18 @@ class Credits:
     @property
     def usd(self) -> Decimal:
         """The same amount in US dollars, exact."""
-        return Decimal(self._micro_usd) / _MICRO
+        return Decimal(self._micro_usd).scaleb(-6, context=_EXACT)
 
     @property
     def amount(self) -> Decimal:
         """How many credits of 0.01 USD, exact."""
-        return Decimal(self._micro_usd) / _MICRO_PER_CREDIT
+        return Decimal(self._micro_usd).scaleb(-4, context=_EXACT)  # 1 credit = 0.01 USD
 
     def __add__(self, other: Credits) -> Credits:
         return Credits(micro_usd=self._micro_usd + other._micro_usd) if isinstance(other, Credits) else NotImplemented
 
     def __radd__(self, other: object) -> Credits:
-        return self if other == 0 and not isinstance(other, Credits) else NotImplemented  # for sum()
+        return self if type(other) is int and other == 0 else NotImplemented  # for sum()
 
     def __sub__(self, other: Credits) -> Credits:
         return Credits(micro_usd=self._micro_usd - other._micro_usd) if isinstance(other, Credits) else NotImplemented
@@ -83,7 +94,8 @@ class Credits:
         return hash((Credits, self._micro_usd))
 
     def __str__(self) -> str:
-        return f"{_plain(self.amount)} credits ({_dollars(self.usd)} USD)"
+        amount = _plain(self.amount)
+        return f"{amount} {'credit' if amount == '1' else 'credits'} ({dollars(self)})"
 
     def __repr__(self) -> str:
         return f"Credits.from_usd('{_plain(self.usd)}')"
@@ -94,11 +106,12 @@ def usd(amount: Decimal | int | str) -> Credits:
     return Credits.from_usd(amount)
 
 
+def dollars(amount: Credits) -> str:
+    """The amount in US dollars for people, exact, with at least two decimals: "0.40 USD", "1.344 USD"."""
+    cents = amount.usd.quantize(Decimal("0.01"), context=_EXACT)
+    return f"{cents:f} USD" if cents == amount.usd else f"{_plain(amount.usd)} USD"
+
+
 def _plain(value: Decimal) -> str:
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _dollars(value: Decimal) -> str:
-    cents = value.quantize(Decimal("0.01"))
-    return f"{cents:f}" if cents == value else _plain(value)

@@ -1,0 +1,38 @@
+"""A client of the embedded emulator in virtual time; equal clips are rendered once in a whole test run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import multivideo as mv
+from multivideo.clock import VirtualClock
+from multivideo.sandbox import Emulator
+from multivideo.sandbox.render import render
+
+PROMPT = "A paper boat crosses a puddle at dusk"
+cached_render = cache(render)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def emulator(clock: VirtualClock) -> Emulator:
+    return Emulator(clock=clock, latency=60.0, render=cached_render)
+
+
+@pytest.fixture
+def sandbox(clock: VirtualClock, emulator: Emulator, tmp_path: Path) -> Callable[..., mv.AsyncClient]:
+    """Makes clients that share one emulator and one clock."""
+
+    def make(**options: Any) -> mv.AsyncClient:
+        return mv.AsyncClient.sandbox(emulator=emulator, clock=clock, home=tmp_path / "home", **options)
+
+    return make

@@ -1,0 +1,489 @@
+"""The whole way of a request, through every floor, against the emulator."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+import multivideo as mv
+from conftest import PROMPT
+from multivideo.clock import VirtualClock
+from multivideo.sandbox import Emulator
+from multivideo.sandbox.render import overlay_box
+from multivideo.transport.embedded import HOME
+
+pytestmark = pytest.mark.anyio
+Sandbox = Callable[..., mv.AsyncClient]
+
+MADE = {
+    "sora-2": ("openai", 4, 30, True, mv.usd("0.40")),
+    "kling-3.0": ("kling", 3, 24, False, mv.usd("0.252")),
+    "veo-3.1": ("vertex", 4, 24, True, mv.usd("1.60")),
+}
+
+
+@pytest.mark.parametrize("model", MADE)
+async def test_one_call_makes_a_measured_video(
+    sandbox: Sandbox, emulator: Emulator, tmp_path: Path, model: str
+) -> None:
+    provider, seconds, fps, audio, price = MADE[model]
+    events: list[mv.Event] = []
+    async with sandbox() as client:
+        quote = client.quote(PROMPT, model=model, duration=seconds)
+        video = await client.generate(
+            PROMPT,
+            model=model,
+            duration=seconds,
+            save_to=tmp_path / "boat.mp4",
+            tags={"for": "test"},
+            on_event=events.append,
+        )
+    assert (video.model, video.provider, video.path) == (model, provider, tmp_path / "boat.mp4")
+    assert (video.width, video.height, video.fps, video.has_audio) == (1280, 720, fps, audio)
+    assert abs(video.duration - seconds) < 0.1
+    assert video.check.ok
+    assert video.check.how == "decoded"
+    assert video.charge == quote.amount == price
+    assert video.certainty == ("reported" if provider == "kling" else "derived")
+    assert video.prompt == PROMPT
+    assert video.tags == {"for": "test"}
+    assert video.size_bytes == video.path.stat().st_size
+    assert (emulator.count(), emulator.charged()) == (1, price.micro_usd)
+    kinds = [type(event).__name__ for event in events if not isinstance(event, mv.Progress)]
+    assert kinds == ["Planned", "Submitted", "Downloaded", "Settled", "Finished"]
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    assert isinstance(events[2], mv.Progress), "the reference is handed out before the first look"
+    assert os.listdir(tmp_path) == ["boat.mp4"], "no temporary file is left"
+
+
+@pytest.mark.parametrize(
+    ("model", "size"), [("sora-2", (720, 1280)), ("kling-3.0", (720, 1280)), ("veo-3.1", (720, 1280))]
+)
+async def test_a_first_frame_opens_the_video(
+    sandbox: Sandbox, tmp_path: Path, model: str, size: tuple[int, int]
+) -> None:
+    across, down = np.meshgrid(np.linspace(0, 255, size[0]), np.linspace(0, 255, size[1]))
+    image = Image.fromarray(np.stack([across, down, 255 - across], axis=-1).astype("uint8"))
+    image.save(tmp_path / "first.png")
+    async with sandbox() as client:
+        plan = client.plan(PROMPT, model=model, duration=MADE[model][1], first_frame=tmp_path / "first.png")
+        video = await client.generate(plan, save_to=tmp_path / "out.mp4")
+    assert plan.segments[0].mode is mv.Mode.FIRST_FRAME
+    assert (video.width, video.height) == size, "left out, the shape is that of the first frame"
+    frame = first_picture(video.path)
+    _, box_top, _, _ = overlay_box(*size)
+    got = np.asarray(frame.convert("L"), dtype=float)[:box_top]
+    want = np.asarray(image.convert("L"), dtype=float)[:box_top]
+    assert np.abs(got - want).mean() < 6
+
+
+@pytest.mark.parametrize(("model", "audio"), [("kling-3.0", True), ("veo-3.1", False)])
+async def test_sound_is_had_or_not_as_asked_and_priced_so(sandbox: Sandbox, model: str, audio: bool) -> None:
+    async with sandbox() as client:
+        video = await client.generate(PROMPT, model=model, duration=4, audio=audio)
+        assert video.has_audio is audio
+        assert video.charge != client.quote(PROMPT, model=model, duration=4, audio=not audio).amount
+
+
+@pytest.mark.parametrize(
+    ("model", "word", "charged"),
+    [
+        ("sora-2", "moderation_blocked", "unknown"),
+        ("kling-3.0", "risk_control", "no"),
+        ("veo-3.1", "safety_filtered", "no"),
+    ],
+)
+async def test_filtered_after_acceptance_is_an_error_with_its_cost(
+    sandbox: Sandbox, emulator: Emulator, model: str, word: str, charged: str
+) -> None:
+    async with sandbox() as client:
+        with pytest.raises(mv.ContentFiltered) as caught:
+            await client.generate(f"{PROMPT} {word}", model=model, duration=4)
+        [job] = client.jobs("failed")
+    assert caught.value.charged == charged
+    assert caught.value.charge is not None
+    assert caught.value.job_id == job.id
+    assert PROMPT not in str(caught.value)
+    assert emulator.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "word"), [("sora-2", "sentinel_block"), ("kling-3.0", "content_policy"), ("veo-3.1", "input_blocked")]
+)
+async def test_refused_at_submit_costs_nothing(sandbox: Sandbox, emulator: Emulator, model: str, word: str) -> None:
+    async with sandbox() as client:
+        with pytest.raises(mv.ContentFiltered) as caught:
+            await client.generate(f"{PROMPT} {word}", model=model, duration=4)
+        assert client.jobs() == ()
+    assert caught.value.charged == "no"
+    assert emulator.count() == 0
+
+
+@pytest.mark.parametrize("model", MADE)
+async def test_a_failed_job_says_what_it_cost(sandbox: Sandbox, model: str) -> None:
+    word = {"sora-2": "video_generation_failed", "kling-3.0": "generation_failed", "veo-3.1": "operation_error"}[model]
+    async with sandbox() as client:
+        with pytest.raises(mv.ProviderError) as caught:
+            await client.generate(f"{PROMPT} {word}", model=model, duration=4)
+    assert "assumed" in caught.value.cost or "derived" in caught.value.cost
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        mv.OpenAIVideos(api_key="bad-key", base_url=f"{HOME}/openai/v1"),
+        mv.Kling(api_key="bad-key", base_url=f"{HOME}/kling"),
+        mv.Veo(project="p", credentials=mv.BearerToken("bad-key"), base_url=f"{HOME}/vertex"),
+    ],
+    ids=lambda account: account.name,
+)
+async def test_a_bad_key_is_named_as_such_and_not_shown(
+    emulator: Emulator, clock: VirtualClock, tmp_path: Path, account: Any
+) -> None:
+    client = mv.AsyncClient(providers=[account], clock=clock, home=tmp_path)
+    client._emulator = emulator
+    with pytest.raises(mv.AuthenticationFailed) as caught:
+        await client.generate(PROMPT, duration=4)
+    assert (caught.value.charged, caught.value.fault, caught.value.provider) == ("no", "caller", account.name)
+    assert "bad-key" not in str(caught.value)
+    assert emulator.count() == 0
+
+
+async def test_at_the_deadline_the_job_goes_on_and_can_be_resumed_anywhere(
+    sandbox: Sandbox, emulator: Emulator, tmp_path: Path
+) -> None:
+    async with sandbox() as client:
+        with pytest.raises(mv.StillRunning) as caught:
+            await client.generate(PROMPT, model="kling-3.0", duration=3, deadline=20, save_to=tmp_path / "late.mp4")
+        error = caught.value
+        assert (error.charged, error.retryable) == ("held", True)
+        stored = error.job.ref.to_json()
+        assert (await client.resume(error.job.id)) is error.job
+        video = await error.job.wait()
+    assert PROMPT not in stored
+    async with sandbox() as other:
+        again = await (await other.resume(stored)).wait()
+    assert video.path == again.path == tmp_path / "late.mp4"
+    assert again.sha256 == video.sha256
+    assert (video.prompt, again.prompt) == (PROMPT, None)
+    assert again.charge == video.charge
+    assert emulator.count() == 1
+
+
+async def test_a_deadline_that_passes_before_anything_is_taken_costs_nothing(
+    sandbox: Sandbox, emulator: Emulator
+) -> None:
+    emulator.fault("kling", submit="429@1*1000")
+    async with sandbox() as client:
+        with pytest.raises(mv.ProviderUnavailable, match="within 30 s") as caught:
+            await client.generate(PROMPT, model="kling-3.0", duration=3, deadline=30)
+    assert caught.value.charged == "no"
+    assert emulator.count() == 0
+
+
+async def test_submit_returns_at_once_and_many_may_wait_and_listen(sandbox: Sandbox) -> None:
+    heard: list[list[str]] = [[], []]
+    async with sandbox() as client:
+        job = await client.submit(PROMPT, model="veo-3.1", duration=4)
+        assert (job.state, client.jobs("open")) == ("open", (job,))
+        assert (await job.status()).state == "running"
+
+        async def listen(place: list[str]) -> None:
+            async for event in job:
+                place.append(type(event).__name__)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listen, heard[0])
+            tasks.start_soon(listen, heard[1])
+            tasks.start_soon(job.wait)
+        assert job.state == "finished"
+    assert heard[0] == heard[1]
+    assert heard[0][-1] == "Finished"
+    assert heard[0][:2] == ["Planned", "Submitted"]
+
+
+async def test_listening_alone_drives_the_job_to_its_end(sandbox: Sandbox) -> None:
+    async with sandbox() as client:
+        job = await client.submit(PROMPT, model="sora-2", duration=4)
+        events = [event async for event in job]
+        percents = [event.percent for event in events if isinstance(event, mv.Progress)]
+        assert percents[-1] == 100
+        assert percents == sorted(percents)  # type: ignore[type-var]
+        assert (await job.wait()).check.ok
+
+
+async def test_a_waiter_that_leaves_does_not_stop_the_others(sandbox: Sandbox) -> None:
+    async with sandbox() as client:
+        jobs = [await client.submit(PROMPT, model="sora-2", duration=4) for _ in range(3)]
+        done: list[mv.Video] = []
+
+        async def wait(job: mv.Job) -> None:
+            done.append(await job.wait())
+
+        async with anyio.create_task_group() as tasks:
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as leaver:
+                    leaver.start_soon(jobs[0].wait)
+                    await anyio.lowlevel.checkpoint()
+                    tasks.start_soon(wait, jobs[1])
+                    tasks.start_soon(wait, jobs[2])
+                    await anyio.lowlevel.checkpoint()
+                    scope.cancel()
+        assert len(done) == 2
+        assert (await jobs[0].wait()).check.ok
+
+
+async def test_no_vendor_here_can_cancel_and_that_is_said(sandbox: Sandbox) -> None:
+    async with sandbox() as client:
+        job = await client.submit(PROMPT, model="kling-3.0", duration=3)
+        with pytest.raises(mv.UnsupportedFeature, match="will be charged") as caught:
+            await job.cancel()
+        assert caught.value.charged == "held"
+        assert (await job.wait()).check.ok
+
+
+@pytest.mark.parametrize(("model", "calls"), [("veo-3.1", 1), ("kling-3.0", 3)])
+async def test_takes_come_as_samples_of_one_call_or_as_several_calls(
+    sandbox: Sandbox, emulator: Emulator, tmp_path: Path, model: str, calls: int
+) -> None:
+    async with sandbox() as client:
+        quote = client.quote(PROMPT, model=model, duration=4, count=3)
+        video = await client.generate(PROMPT, model=model, duration=4, count=3, save_to=tmp_path / "take.mp4")
+    assert [take.path.name for take in video.takes] == ["take.mp4", "take-2.mp4", "take-3.mp4"]
+    assert video.charge == quote.amount
+    assert sum((take.charge for take in video.takes), mv.usd(0)) == video.charge
+    assert emulator.count() == calls
+    assert emulator.charged() == video.charge.micro_usd
+    assert video.check.ok
+
+
+async def test_a_filtered_take_is_missed_not_hidden_and_not_paid(sandbox: Sandbox, emulator: Emulator) -> None:
+    async with sandbox() as client:
+        video = await client.generate(f"{PROMPT} filter_one", model="veo-3.1", duration=4, count=3)
+        price = client.quote(PROMPT, model="veo-3.1", duration=4).amount
+    assert len(video.takes) == 2
+    assert [fault.name for fault in video.check.faults] == ["takes"]
+    assert video.charge == price * 2
+    assert emulator.charged() == video.charge.micro_usd
+
+
+async def test_what_nothing_confirms_is_asked_only_on_request_and_then_measured(sandbox: Sandbox) -> None:
+    wish: mv.VideoSpec = {"model": "kling-3.0", "resolution": "4k", "fps": 60, "duration": 3}
+    async with sandbox() as client:
+        with pytest.raises(mv.UnsupportedFeature, match="Nothing confirms"):
+            await client.generate(PROMPT, **wish)
+        with pytest.raises(mv.DeliverableMismatch) as caught:
+            await client.generate(PROMPT, accept_unconfirmed=True, **wish)
+    error = caught.value
+    assert error.charge == mv.usd("1.26")
+    assert error.charged == "yes"
+    assert error.video.path.exists()
+    assert (error.video.width, error.video.fps) == (3840, 24)
+
+
+async def test_a_lost_answer_to_a_submit_is_unknown_and_never_sent_twice(sandbox: Sandbox, emulator: Emulator) -> None:
+    for door, model in (("openai", "sora-2"), ("kling", "kling-3.0"), ("vertex", "veo-3.1")):
+        emulator.fault(door, made_drop=True)
+        async with sandbox() as client:
+            with pytest.raises(mv.OutcomeUnknown) as caught:
+                await client.generate(PROMPT, model=model, duration=4)
+        assert (caught.value.charged, caught.value.retryable) == ("unknown", False)
+        assert emulator.count(door=door) == 1
+
+
+async def test_what_never_left_is_sent_again_and_paid_once(sandbox: Sandbox, emulator: Emulator) -> None:
+    emulator.fault("openai", submit_unsent="@1*2")
+    events: list[mv.Event] = []
+    async with sandbox() as client:
+        await client.generate(PROMPT, model="sora-2", duration=4, on_event=events.append)
+    assert [event.tries for event in events if isinstance(event, mv.Retried)] == [1, 2]
+    assert emulator.count() == 1
+
+
+@pytest.mark.parametrize(
+    "fault", ["poll=503@1*2", "poll_drop@2", "unknown_status@1*2", "download_cut", "download_short"]
+)
+@pytest.mark.parametrize(("door", "model"), [("openai", "sora-2"), ("kling", "kling-3.0"), ("vertex", "veo-3.1")])
+async def test_faults_that_pass_cost_nothing(
+    sandbox: Sandbox, emulator: Emulator, door: str, model: str, fault: str
+) -> None:
+    name, _, value = fault.partition("=") if "=" in fault else fault.partition("@")
+    emulator.fault(door, **{name: value if "=" in fault else f"@{value}" if value else True})
+    async with sandbox() as client:
+        video = await client.generate(PROMPT, model=model, duration=4)
+    assert video.check.ok
+    assert emulator.count() == 1
+
+
+async def test_a_budget_holds_before_anything_is_sent(sandbox: Sandbox, emulator: Emulator) -> None:
+    async with sandbox() as client:
+        with pytest.raises(mv.BudgetExceeded) as caught:
+            await client.generate(PROMPT, model="veo-3.1", duration=8, budget=mv.usd("3"))
+        assert "3.2 USD > 3 USD" in caught.value.allowed
+        cheap = client.plan(PROMPT, duration=8, budget=mv.usd("1"))
+        assert all(candidate.quote.upper_bound <= mv.usd("1") for candidate in cheap.candidates)
+        assert cheap.candidates
+    assert emulator.count() == 0
+
+
+async def test_a_folder_that_cannot_be_written_is_told_before_anything_is_sent(
+    sandbox: Sandbox, emulator: Emulator, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    async with sandbox() as client:
+        with pytest.raises(mv.InvalidRequest) as caught:
+            await client.generate(PROMPT, model="kling-3.0", save_to=tmp_path / "file" / "out.mp4")
+    assert caught.value.field == "save_to"
+    assert emulator.count() == 0
+
+
+async def test_vendor_parameters_pass_through_the_marked_door(sandbox: Sandbox, emulator: Emulator) -> None:
+    async with sandbox() as client:
+        await client.generate(
+            PROMPT, model="kling-3.0", duration=3, options={"kling": {"options": {"watermark_info": {"enabled": True}}}}
+        )
+        with pytest.raises(mv.InvalidRequest) as caught:
+            await client.generate(PROMPT, model="kling-3.0", options={"kling": {"settings": {"duration": 15}}})
+    assert caught.value.field == "options"
+    assert emulator.count() == 1
+
+
+async def test_a_listener_that_raises_does_not_stop_a_paid_job(sandbox: Sandbox) -> None:
+    def broken(event: mv.Event) -> None:
+        raise RuntimeError("listener")
+
+    async with sandbox() as client:
+        assert (await client.generate(PROMPT, model="kling-3.0", duration=3, on_event=broken)).check.ok
+
+
+async def test_an_async_listener_is_awaited(sandbox: Sandbox) -> None:
+    heard = []
+
+    async def listen(event: mv.Event) -> None:
+        await anyio.lowlevel.checkpoint()
+        heard.append(event.sequence)
+
+    async with sandbox() as client:
+        await client.generate(PROMPT, model="kling-3.0", duration=3, on_event=listen)
+    assert heard == sorted(heard)
+    assert len(heard) >= 6
+
+
+async def test_retired_at_the_vendor_and_served_at_an_address_of_ones_own(tmp_path: Path) -> None:
+    day = dt.date(2026, 11, 22)
+    at_vendor = mv.AsyncClient(providers=[mv.OpenAIVideos(api_key="k")], home=tmp_path)
+    plan = at_vendor.plan(PROMPT, model="sora-2", as_of=day)
+    assert [row.name for row in plan.rejected] == ["sora-2@openai"]
+    assert "retired 2026-09-24" in str(plan.rejected[0].reasons[0])
+    own = mv.OpenAIVideos(api_key="k", base_url="https://gateway.example/v1", name="gateway")
+    plan = mv.AsyncClient(providers=[own], home=tmp_path).plan(PROMPT, model="sora-2@gateway", as_of=day)
+    assert plan.provider == "gateway"
+    assert plan.quote is not None
+    assert plan.quote.certainty == "assumed"
+
+
+async def test_opening_and_planning_write_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with sandbox() as client:
+        assert client.plan(PROMPT).candidates
+    assert os.listdir(tmp_path) == []
+
+
+async def test_without_any_key_everything_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("KLING_API_KEY", "KLINGAI_API_KEY", "OPENAI_API_KEY", "GOOGLE_CLOUD_PROJECT", "GEMINI_API_KEY",
+                 "GOOGLE_API_KEY", "KLING_ACCESS_KEY", "KLING_SECRET_KEY", "MULTIVIDEO_SANDBOX"):  # fmt: skip
+        monkeypatch.delenv(name, raising=False)
+    client = mv.AsyncClient(home=tmp_path)
+    assert client.plan(PROMPT).candidates == ()
+    with pytest.raises(mv.NoProviderConfigured) as caught:
+        await client.generate(PROMPT)
+    for word in ("KLING_API_KEY", "OPENAI_API_KEY", "GOOGLE_CLOUD_PROJECT", "sandbox"):
+        assert word in str(caught.value)
+
+
+async def test_extending_and_editing_are_refused_by_name_until_they_are_built(
+    sandbox: Sandbox, emulator: Emulator
+) -> None:
+    async with sandbox() as client:
+        video = await client.generate(PROMPT, model="veo-3.1", duration=4)
+        with pytest.raises(mv.UnsupportedFeature, match="source_video"):
+            await client.extend(video, seconds=7)
+        with pytest.raises(mv.UnsupportedFeature, match="source_video"):
+            await client.edit(video, "the same in snow")
+    assert emulator.count() == 1
+
+
+def test_a_client_in_a_second_event_loop_says_so(tmp_path: Path) -> None:
+    client = mv.AsyncClient.sandbox(home=tmp_path, latency=0)
+
+    async def submit() -> None:
+        await client.submit(PROMPT, model="kling-3.0", duration=3)
+
+    anyio.run(submit)
+    with pytest.raises(mv.InvalidRequest, match="another event loop"):
+        anyio.run(submit)
+
+
+async def test_three_hundred_jobs_of_two_minutes_in_virtual_time(
+    clock: VirtualClock, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    crowd = Emulator(clock=clock, latency=120.0, render=lambda clip: small(), kling_slots=1000)
+    done: list[mv.Video] = []
+
+    async def one(client: mv.AsyncClient, model: str) -> None:
+        done.append(await client.generate(PROMPT, model=model, duration=4))
+
+    async with mv.AsyncClient.sandbox(emulator=crowd, clock=clock, home=tmp_path) as client:
+        async with anyio.create_task_group() as tasks:
+            for number in range(300):
+                tasks.start_soon(one, client, list(MADE)[number % 3])
+    assert len({video.path for video in done}) == 300
+    assert crowd.count() == 300
+    assert sum(video.charge.micro_usd for video in done) == crowd.charged()
+    assert clock.monotonic() < 180
+
+
+def first_picture(path: Path) -> Image.Image:
+    with av.open(str(path)) as container:
+        picture: Image.Image = next(container.decode(video=0)).to_image()
+    return picture
+
+
+def small() -> bytes:
+    """A tiny real video, the same for every job."""
+    from conftest import cached_render
+    from multivideo.sandbox.render import Clip
+
+    return cached_render(Clip(model="any", prompt="", seed=0, width=64, height=36, seconds=1, fps=24, audio=False))
+
+
+def test_the_stored_reference_is_plain_json_without_prompt_or_key(tmp_path: Path) -> None:
+    async def submit() -> str:
+        async with mv.AsyncClient.sandbox(home=tmp_path, latency=0) as client:
+            return (await client.submit(PROMPT, model="kling-3.0", duration=3)).ref.to_json()
+
+    data = json.loads(anyio.run(submit))
+    assert data["multivideo"] == 1
+    assert data["attempts"][0]["vendor"]["provider"] == "kling"
+    assert PROMPT not in json.dumps(data)
+
+
+def test_pictures_come_in_every_accepted_form(tmp_path: Path) -> None:
+    image = Image.new("RGB", (1280, 720), "navy")
+    out = io.BytesIO()
+    image.save(out, format="JPEG")
+    (tmp_path / "first.jpg").write_bytes(out.getvalue())
+    client = mv.AsyncClient.sandbox(home=tmp_path)
+    for source in (tmp_path / "first.jpg", str(tmp_path / "first.jpg"), out.getvalue(), image):
+        assert client.plan(PROMPT, first_frame=source, model="sora-2").provider == "openai"
+    assert client.plan(PROMPT, first_frame="https://example.com/a.png", model="veo-3.1", aspect_ratio="16:9").rejected

@@ -1,0 +1,341 @@
+"""The OpenAI Videos protocol, by == on requests and on what is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from attrs import evolve
+
+from multivideo.errors import (
+    AuthenticationFailed,
+    ContentFiltered,
+    DownloadFailed,
+    GenerationFailed,
+    InvalidRequest,
+    MultiVideoError,
+    OutcomeUnknown,
+    ProviderUnavailable,
+    RateLimited,
+    UnsupportedFeature,
+)
+from multivideo.providers.openai import OpenAIVideosBackend
+from multivideo.values.media import Media
+from multivideo.values.plan import Segment
+from multivideo.values.refs import VendorRef
+from multivideo.values.request import Mode
+from multivideo.wire import Asset, JobState, JobStatus, LookUp, Order, Part, Resend, WireRequest, WireResponse
+
+BASE = "https://gateway.example/v1"
+OPENAI = OpenAIVideosBackend("openai", BASE)
+VIDEO = "video_6abc0f80c1d4819095f2b7a1e03d44c2"
+REF = VendorRef("openai", "openai-videos", "sora-2", "sora-2", VIDEO)
+EIGHT_SECONDS = Segment(
+    mode=Mode.TEXT,
+    seconds=8,
+    resolution="720p",
+    aspect_ratio="16:9",
+    width=1280,
+    height=720,
+    fps=30,
+    audio=True,
+)
+
+Answers = Callable[..., WireResponse]
+Orders = Callable[..., Order]
+
+
+def sent(order: Order) -> WireRequest:
+    return OPENAI.submit(order).last(()).request
+
+
+def accepted(order: Order, response: WireResponse) -> VendorRef:
+    return OPENAI.submit(order).last(()).read(response)
+
+
+def polled(response: WireResponse, ref: VendorRef = REF) -> JobStatus:
+    return OPENAI.poll(ref).read(response)
+
+
+def test_submit_sends_seconds_as_a_string_and_the_size_always(order: Orders) -> None:
+    assert sent(order("sora-2")) == WireRequest(
+        "POST",
+        f"{BASE}/videos",
+        json={"model": "sora-2", "prompt": "A kite over dunes", "seconds": "8", "size": "1280x720"},
+        headers={"Idempotency-Key": "mv-attempt-1"},
+        resend=Resend.IF_UNSENT,
+    )
+
+
+def test_a_picture_in_memory_goes_as_a_file_of_a_form(order: Orders, frame: Media) -> None:
+    request = sent(order("sora-2", first_frame=frame, options={"characters": [{"id": "char_1"}], "loop": True}))
+    assert request.json is None
+    assert request.parts == (
+        Part("model", "sora-2"),
+        Part("prompt", "A kite over dunes"),
+        Part("seconds", "8"),
+        Part("size", "1280x720"),
+        Part("characters[][id]", "char_1"),
+        Part("loop", "true"),
+        Part("input_reference", frame.data or b"", "first_frame.png", "image/png"),
+    )
+
+
+def test_a_picture_by_address_goes_as_an_object(order: Orders) -> None:
+    request = sent(order("sora-2", first_frame=Media(url="https://media.example/a.png")))
+    assert request.json is not None
+    assert request.json["input_reference"] == {"image_url": "https://media.example/a.png"}
+
+
+def test_a_storage_address_is_refused_before_anything_is_sent(order: Orders) -> None:
+    with pytest.raises(UnsupportedFeature) as refused:
+        OPENAI.submit(order("sora-2", first_frame=Media(url="gs://bucket/a.png"))).last(())
+    assert refused.value.field == "first_frame"
+    assert "nothing was sent" in str(refused.value)
+
+
+def test_options_may_add_fields_and_change_none_of_ours(order: Orders) -> None:
+    request = sent(order("sora-2", options={"quality": "draft"}))
+    assert request.json is not None
+    assert request.json["quality"] == "draft"
+    with pytest.raises(InvalidRequest, match="seconds, size") as refused:
+        OPENAI.submit(order("sora-2", options={"seconds": "4", "size": "720x1280"}))
+    assert refused.value.field == "options"
+
+
+def test_what_the_protocol_has_no_field_for_is_refused_and_not_dropped(order: Orders) -> None:
+    with pytest.raises(UnsupportedFeature) as refused:
+        OPENAI.submit(order("sora-2", seed=1, negative_prompt="rain", samples=2))
+    assert {problem.field for problem in refused.value.problems} == {"seed", "negative_prompt", "count"}
+
+
+def test_an_order_without_pixels_is_refused_since_the_size_is_always_sent(order: Orders) -> None:
+    plain = order("sora-2")
+    with pytest.raises(InvalidRequest, match="pixels"):
+        OPENAI.submit(evolve(plain, segment=evolve(plain.segment, width=None)))
+
+
+def test_a_created_video_is_read_as_its_reference(answer: Answers, order: Orders) -> None:
+    assert accepted(order("sora-2"), answer("openai/created")) == REF
+
+
+def test_a_created_video_is_taken_from_a_202_too(answer: Answers, order: Orders) -> None:
+    assert accepted(order("sora-2"), evolve(answer("openai/created"), status=202)) == REF
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"id": ""}, {"id": 7, "status": "queued"}, [], None, {"id": "", "status": "queued"}]
+)
+def test_a_success_without_a_readable_id_has_an_unknown_outcome(answer: Answers, order: Orders, body: object) -> None:
+    with pytest.raises(OutcomeUnknown) as lost:
+        accepted(order("sora-2"), answer(body=body))
+    assert (lost.value.charged, lost.value.attempt_id) == ("unknown", "mv-attempt-1")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "retryable"),
+    [
+        ("refused_seconds", InvalidRequest, False),
+        ("refused_seconds_integer", InvalidRequest, False),
+        ("refused_picture_size", InvalidRequest, False),
+        ("refused_sentinel", ContentFiltered, False),
+        ("refused_key", AuthenticationFailed, False),
+        ("refused_organization", AuthenticationFailed, False),
+        ("model_not_found", UnsupportedFeature, False),
+        ("rate_limited", RateLimited, True),
+        ("quota", RateLimited, False),
+        ("unavailable", ProviderUnavailable, True),
+    ],
+)
+def test_a_refused_submit_proves_that_nothing_is_charged(
+    answer: Answers, order: Orders, name: str, kind: type[MultiVideoError], retryable: bool
+) -> None:
+    response = answer(f"openai/{name}")
+    with pytest.raises(kind) as refused:
+        accepted(order("sora-2"), response)
+    assert type(refused.value) is kind
+    assert (refused.value.charged, refused.value.retryable) == ("no", retryable)
+
+
+@pytest.mark.parametrize("name", ["server_error", "gateway_html"])
+def test_a_server_error_after_a_submit_has_an_unknown_outcome(answer: Answers, order: Orders, name: str) -> None:
+    with pytest.raises(OutcomeUnknown):
+        accepted(order("sora-2"), answer(f"openai/{name}"))
+
+
+@pytest.mark.parametrize("status", [302, 408, 409, 499, 500, 502, 503, 504, 520, 529])
+def test_an_answer_in_foreign_words_proves_nothing_about_a_paid_submit(
+    answer: Answers, order: Orders, status: int
+) -> None:
+    with pytest.raises(OutcomeUnknown):
+        accepted(order("sora-2"), answer(status=status, body={"message": "Service Unavailable"}))
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_create_that_is_not_found_says_that_the_model_is_not_served_there(
+    answer: Answers, order: Orders, status: int
+) -> None:
+    with pytest.raises(UnsupportedFeature, match="openai does not serve sora-2") as refused:
+        accepted(order("sora-2"), answer(status=status, body={"detail": "Not Found"}))
+    assert refused.value.field == "model"
+
+
+def test_the_shorter_retry_header_in_milliseconds_wins(answer: Answers) -> None:
+    error = OPENAI.refusal(answer("openai/rate_limited"))
+    assert error is not None
+    assert error.retry_after == 1.5
+
+
+def test_an_error_never_repeats_prompt_or_key(answer: Answers, order: Orders) -> None:
+    repeated = answer(status=400, body={"error": {"message": "Bad text: 'A kite over dunes'", "type": "invalid"}})
+    with pytest.raises(InvalidRequest) as refused:
+        accepted(order("sora-2"), repeated)
+    assert "kite" not in str(refused.value)
+    with pytest.raises(AuthenticationFailed) as denied:
+        accepted(order("sora-2"), answer("openai/refused_key"))
+    assert "sk-" not in str(denied.value)
+
+
+def test_a_long_text_of_the_vendor_is_cut(answer: Answers) -> None:
+    error = OPENAI.refusal(answer(status=400, body={"error": {"message": "x" * 5000, "type": "invalid"}}))
+    assert error is not None
+    assert len(error.what) < 400
+
+
+def test_poll_percent_encodes_the_id_of_a_gateway() -> None:
+    ref = evolve(REF, remote_id="video_bGl0ZWxsbTo+/w==")
+    request = OPENAI.poll(ref).request
+    assert request == WireRequest("GET", f"{BASE}/videos/video_bGl0ZWxsbTo%2B%2Fw%3D%3D")
+
+
+def test_a_running_video_has_percent_and_the_pace_that_was_asked_for(answer: Answers) -> None:
+    status = polled(answer("openai/running"))
+    assert (status.state, status.percent, status.poll_after_s) == (JobState.RUNNING, 37, 2.5)
+
+
+@pytest.mark.parametrize("text", ["-1", "soon", "1e9", "9" * 30, ""])
+def test_a_pace_that_is_no_number_is_ignored(answer: Answers, text: str) -> None:
+    response = evolve(answer("openai/running"), headers={"openai-poll-after-ms": text})
+    assert polled(response).poll_after_s is None
+
+
+def test_a_completed_video_lies_behind_its_content_address(answer: Answers) -> None:
+    status = polled(answer("openai/completed"))
+    assert status.state is JobState.SUCCEEDED
+    assert status.assets == (Asset(f"{BASE}/videos/{VIDEO}/content", signed=True, expires_at=1790796125.0),)
+    assert OPENAI.download(status.assets[0]) == WireRequest("GET", f"{BASE}/videos/{VIDEO}/content", signed=True)
+
+
+def test_times_in_milliseconds_are_read_as_seconds(answer: Answers) -> None:
+    assert polled(answer("openai/milliseconds")).assets[0].expires_at == 1790796125.0
+
+
+def test_moderation_inside_the_job_is_filtered(answer: Answers) -> None:
+    status = polled(answer("openai/failed_moderation"))
+    assert status.state is JobState.FILTERED
+    assert isinstance(status.error, ContentFiltered)
+
+
+def test_an_internal_failure_of_the_job_may_be_tried_anew(answer: Answers) -> None:
+    status = polled(answer("openai/failed_internal"))
+    assert isinstance(status.error, GenerationFailed)
+    assert (status.state, status.error.retryable, status.percent) == (JobState.FAILED, True, 99)
+
+
+def test_a_set_error_beats_a_word_that_says_the_job_runs(answer: Answers) -> None:
+    body = {"id": VIDEO, "status": "in_progress", "error": "policy violation"}
+    assert polled(answer(body=body)).state is JobState.FILTERED
+
+
+def test_an_expired_video_is_no_endless_wait(answer: Answers) -> None:
+    status = polled(answer("openai/expired"))
+    assert status.state.ended
+    assert isinstance(status.error, DownloadFailed)
+
+
+def test_an_unknown_word_is_carried_and_not_guessed(answer: Answers) -> None:
+    status = polled(answer("openai/unknown_word"))
+    assert (status.state, status.word, status.error) == (JobState.UNKNOWN, "in_review", None)
+
+
+def test_words_of_gateways_are_read_and_missing_fields_borne(answer: Answers) -> None:
+    assert polled(answer("openai/short_form")).state is JobState.RUNNING
+    assert polled(answer(body={"id": VIDEO, "status": "Succeeded"})).state is JobState.SUCCEEDED
+
+
+def test_a_failed_job_in_an_http_error_is_read_as_the_job(answer: Answers) -> None:
+    status = polled(answer("openai/failed_as_http_error"))
+    assert status.state is JobState.FAILED
+    assert "500, out of memory" in str(status.error)
+
+
+def test_a_video_that_is_not_known_is_missing_and_a_proxys_404_is_not(answer: Answers) -> None:
+    assert polled(answer("openai/not_found")).state is JobState.MISSING
+    with pytest.raises(ProviderUnavailable) as down:
+        polled(answer(status=404, body="nothing here"))
+    assert down.value.retryable
+
+
+def test_an_unreadable_answer_names_the_path_and_is_looked_at_again(answer: Answers) -> None:
+    with pytest.raises(ProviderUnavailable, match=r"\$\.status") as unread:
+        polled(answer(body={"id": VIDEO, "status": 3}))
+    assert unread.value.retryable
+
+
+def lost(**more: object) -> LookUp:
+    return LookUp(
+        **{  # type: ignore[arg-type]
+            "attempt_id": "mv-attempt-1",
+            "wire_model": "sora-2",
+            "segment": EIGHT_SECONDS,
+            "not_before": 1790709632.7,
+            "not_after": 1790709700.0,
+            "prompt_matches": lambda prompt: prompt == "A kite over dunes",
+            **more,
+        }
+    )
+
+
+def test_a_lost_submit_is_looked_for_by_time_prompt_size_and_seconds(answer: Answers) -> None:
+    exchange = OPENAI.look_up(lost())
+    assert exchange.request == WireRequest("GET", f"{BASE}/videos?limit=100&order=desc")
+    [found] = exchange.read(answer("openai/list"))
+    assert found.remote_id == VIDEO
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"not_before": 1790709640.0},
+        {"not_after": 1790709630.0},
+        {"wire_model": "sora-2-pro"},
+        {"prompt_matches": lambda _: False},
+    ],
+)
+def test_a_job_that_differs_in_one_thing_is_not_the_lost_one(answer: Answers, wrong: dict[str, object]) -> None:
+    assert OPENAI.look_up(lost(**wrong)).read(answer("openai/list")) == ()
+
+
+def test_every_job_that_may_be_the_lost_one_is_told(answer: Answers) -> None:
+    bare = {"id": "video_b", "status": "queued"}
+    dated = {"id": "video_c", "status": "queued", "model": "sora-2-2025-12-08", "seconds": "8", "size": "1280x720"}
+    found = OPENAI.look_up(lost()).read(answer(body={"data": [bare, dated, {"strange": 1}]}))
+    assert [status.remote_id for status in found] == ["video_b", "video_c"]
+
+
+def test_a_sweep_goes_on_until_jobs_are_older_than_asked(answer: Answers) -> None:
+    exchange = OPENAI.sweep(since=1790709000.0, cursor="video_z")
+    assert exchange.request.url == f"{BASE}/videos?limit=100&order=desc&after=video_z"
+    page = exchange.read(answer("openai/list"))
+    assert (len(page.statuses), page.cursor) == (2, "video_6abc0f70a0b1c2d3e4f5a6b7c8d9e0f1")
+    last = OPENAI.sweep(since=1790709630.0).read(answer("openai/list"))
+    assert (len(last.statuses), last.cursor) == (1, None)
+    assert OPENAI.sweep(since=0).read(answer("openai/list_empty")).cursor is None
+
+
+def test_the_probe_reads_one_row_and_tells_a_bad_key(answer: Answers) -> None:
+    probe = OPENAI.probe()
+    assert probe.request == WireRequest("GET", f"{BASE}/videos?limit=1")
+    probe.read(answer("openai/list_empty"))
+    with pytest.raises(AuthenticationFailed):
+        probe.read(answer("openai/refused_key"))
