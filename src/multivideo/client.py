@@ -229,7 +229,7 @@ class AsyncClient:
     def _offers(self) -> tuple[Offer, ...]:
         """Every model on every path: those of the configured providers, and the rest with what is missing for them."""
         served = [
-            Offer(path, self._scores(path.model), unit_prices=account.unit_prices)
+            Offer(path, self._scores(path.model), place=account.place, unit_prices=account.unit_prices)
             for account in self.providers
             for path in account.paths(self._catalog.paths)
         ]

@@ -170,7 +170,7 @@ async def test_at_the_deadline_the_job_goes_on_and_can_be_resumed_anywhere(
         assert (error.charged, error.retryable) == ("held", True)
         stored = error.job.ref.to_json()
         assert (await client.resume(error.job.id)) is error.job
-        video = await error.job.wait()
+        video = await error.job.wait(deadline=600)
     assert PROMPT not in stored
     async with sandbox() as other:
         again = await (await other.resume(stored)).wait()
@@ -279,12 +279,12 @@ async def test_a_filtered_take_is_missed_not_hidden_and_not_paid(sandbox: Sandbo
 
 
 async def test_what_nothing_confirms_is_asked_only_on_request_and_then_measured(sandbox: Sandbox) -> None:
-    wish: mv.VideoSpec = {"model": "kling-3.0", "resolution": "4k", "fps": 60, "duration": 3}
+    wish = mv.VideoRequest(PROMPT, model="kling-3.0", resolution="4k", fps=60, duration=3)
     async with sandbox() as client:
         with pytest.raises(mv.UnsupportedFeature, match="Nothing confirms"):
-            await client.generate(PROMPT, **wish)
+            await client.generate(wish)
         with pytest.raises(mv.DeliverableMismatch) as caught:
-            await client.generate(PROMPT, accept_unconfirmed=True, **wish)
+            await client.generate(wish, accept_unconfirmed=True)
     error = caught.value
     assert error.charge == mv.usd("1.26")
     assert error.charged == "yes"
@@ -330,7 +330,7 @@ async def test_a_budget_holds_before_anything_is_sent(sandbox: Sandbox, emulator
     async with sandbox() as client:
         with pytest.raises(mv.BudgetExceeded) as caught:
             await client.generate(PROMPT, model="veo-3.1", duration=8, budget=mv.usd("3"))
-        assert "3.2 USD > 3 USD" in caught.value.allowed
+        assert "3.20 USD > 3.00 USD" in caught.value.allowed
         cheap = client.plan(PROMPT, duration=8, budget=mv.usd("1"))
         assert all(candidate.quote.upper_bound <= mv.usd("1") for candidate in cheap.candidates)
         assert cheap.candidates
@@ -455,7 +455,7 @@ async def test_three_hundred_jobs_of_two_minutes_in_virtual_time(
 
 def first_picture(path: Path) -> Image.Image:
     with av.open(str(path)) as container:
-        picture: Image.Image = next(container.decode(video=0)).to_image()
+        picture: Image.Image = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]
     return picture
 
 

@@ -1,4 +1,4 @@
-"""The one loop: submit, look until it is done, fetch, measure, settle. Only this room asks the transport for anything."""
+"""The one loop: submit, look until it is done, fetch, measure, settle. Nobody else asks the transport for anything."""
 
 from __future__ import annotations
 

@@ -50,15 +50,17 @@ def settle_failure(
 
 
 def _reported(charge: Charge | None, unit_prices: Mapping[str, Credits]) -> Settlement | None:
-    if charge is None:
+    """What the vendor says, its money and its units together; None where any part of it cannot be read."""
+    if charge is None or (charge.amount is None and charge.units is None):
         return None
-    if charge.amount is not None:
-        return Settlement(charge.amount, "reported")
-    unit_price = unit_prices.get(charge.unit or "")
-    try:
-        units = Decimal(charge.units or "")
-    except InvalidOperation:
-        return None
-    if unit_price is None or not units.is_finite() or units < 0:
-        return None
-    return Settlement(Credits.from_usd(units * unit_price.usd), "reported")
+    amount = charge.amount or Credits(micro_usd=0)
+    if charge.units is not None:
+        unit_price = unit_prices.get(charge.unit or "")
+        try:
+            units = Decimal(charge.units)
+        except InvalidOperation:
+            return None
+        if unit_price is None or not units.is_finite() or units < 0:
+            return None
+        amount += Credits.from_usd(units * unit_price.usd)
+    return Settlement(amount, "reported")

@@ -67,6 +67,11 @@ class Account(Protocol):
         ...
 
     @property
+    def place(self) -> str | None:
+        """The vendor's region that is asked, None: the vendor has one for all, or the address is the user's own."""
+        ...
+
+    @property
     def slots(self) -> int | None:
         """How many jobs may run at once, None: no limit is known."""
         ...
@@ -175,6 +180,11 @@ class Kling:
         return self.base_url is not None
 
     @property
+    def place(self) -> str | None:
+        """The region of the key, at Kling's own address."""
+        return None if self.own else self.region
+
+    @property
     def unit_prices(self) -> dict[str, Credits]:
         """The price of a unit, where the user gave one."""
         return {} if self.unit_price is None else {KLING_UNIT: self.unit_price}
@@ -266,6 +276,11 @@ class Veo:
         return self.base_url is not None
 
     @property
+    def place(self) -> str | None:
+        """The location that is asked on Vertex AI, at Google's own address."""
+        return None if self.own or self.api_key else self.location
+
+    @property
     def unit_prices(self) -> dict[str, Credits]:
         """None: Google lists its prices in dollars."""
         return {}
@@ -350,6 +365,10 @@ class OpenAIVideos:
     def own(self) -> bool:
         """Whether requests go to an address of the user's own."""
         return self.base_url is not None
+
+    @property
+    def place(self) -> None:
+        """None: one address serves all regions."""
 
     @property
     def unit_prices(self) -> dict[str, Credits]:

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..catalog.book import Catalog, expected_time, price
-from ..catalog.check import fit
+from ..catalog.check import any_of, fit
 from ..catalog.facts import ModelPath
 from ..errors import (
     BudgetExceeded,
@@ -35,6 +35,8 @@ class Offer:
     path: ModelPath
     title_scores: tuple[tuple[str, int], ...]
     key_hint: str = ""
+    place: str | None = None
+    """The vendor's region that would be asked, where it has several."""
     unit_prices: Mapping[str, Credits] = field(factory=dict, hash=False)
 
 
@@ -87,6 +89,9 @@ def _consider(request: VideoRequest, offer: Offer, as_of: dt.date) -> Candidate 
     reasons = list(found.refusals)
     if offer.key_hint:
         reasons.append(Refusal("key", "", offer.key_hint))
+    if offer.place is not None and offer.place not in path.regions:
+        allowed = f"served in {any_of(path.regions)} only"
+        reasons.append(Refusal("location", f'location="{offer.place}"', allowed, str(path.lifecycle.source)))
     if found.segment is None or reasons:
         return Rejected(path.model, path.path, tuple(reasons))
     quote = price(path, found.segment, as_of, offer.unit_prices)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from attrs import frozen
 
 from ..wire import Resend
 
-__all__ = ["Failure", "Outcome", "StepKind", "decide"]
+__all__ = ["Failure", "Outcome", "StepKind", "asked_wait", "decide"]
 
 
 class StepKind(StrEnum):
@@ -66,7 +69,7 @@ def decide(failure: Failure, random: Callable[[], float]) -> float | None:
     """Seconds to wait before the next try; None: do not try again.
 
     A paid request that left this machine is never sent again, whatever the answer was. `random` gives numbers from 0
-    to 1 (full jitter).
+    to 1 (full jitter). What the vendor asked to wait is the least that is waited: one that says "0 s" is not hammered.
     """
     if failure.outcome is Outcome.REFUSED:
         return None
@@ -76,10 +79,26 @@ def decide(failure: Failure, random: Callable[[], float]) -> float | None:
     backoff = _THROTTLED if failure.outcome is Outcome.THROTTLED else _READING[failure.step]
     if failure.tries >= backoff.tries:
         return None
-    if failure.retry_after_s is not None:
-        if failure.retry_after_s > MOST_ASKED_S:
-            return None
-        wait = failure.retry_after_s
-    else:
-        wait = min(backoff.cap_s, backoff.base_s * 2.0 ** min(failure.tries - 1, 16)) * random()
+    asked = failure.retry_after_s or 0.0
+    if asked > MOST_ASKED_S:
+        return None
+    wait = max(asked, min(backoff.cap_s, backoff.base_s * 2.0 ** min(failure.tries - 1, 16)) * random())
     return wait if failure.elapsed_s + wait <= backoff.limit_s else None
+
+
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
+
+
+def asked_wait(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that the headers of an answer ask to wait: milliseconds, seconds or a date; `now` is the wall time."""
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        text = headers.get(name, "").strip()
+        if _SECONDS.fullmatch(text):
+            return float(text) / unit
+    try:
+        date = parsedate_to_datetime(headers.get("retry-after", ""))
+        if date.tzinfo is None:  # "-0000": UTC, from a server that does not say where it stands
+            date = date.replace(tzinfo=dt.UTC)
+        return max(0.0, date.timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None

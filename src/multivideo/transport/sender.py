@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urljoin
@@ -17,20 +16,29 @@ from attrs import define, field, frozen
 
 from .._version import __version__
 from ..clock import Clock
-from ..errors import DownloadFailed, MultiVideoError, OutcomeUnknown, ProviderUnavailable, RateLimited
+from ..errors import (
+    AuthenticationFailed,
+    LedgerError,
+    MultiVideoError,
+    OutcomeUnknown,
+    ProviderUnavailable,
+    RateLimited,
+)
 from ..wire import Exchange, Provider, Resend, Signer, Step, WireRequest, WireResponse
 from .carrier import Carrier, CarrierFault, Incoming, Outgoing
 from .guard import BadAddress, checked, is_loopback, origin
 from .http import multipart
-from .retry import Failure, Outcome, StepKind, decide
+from .retry import Failure, Outcome, StepKind, asked_wait, decide
 from .spill import Spiller
 
-__all__ = ["Channel", "OnRetry", "Retry", "Sender", "TryFailed"]
+__all__ = ["Channel", "Keep", "OnRetry", "Retry", "Sender", "TryFailed"]
 
 T = TypeVar("T")
 
 MOST_JSON_BYTES = 8 * 1024 * 1024
 MOST_REDIRECTS = 5
+_MOST_INFLATED = 256 * 1024
+_SIGN_SECONDS = 60.0
 _TRY_SECONDS = {StepKind.SUBMIT: 120.0, StepKind.POLL: 600.0, StepKind.LOOK_UP: 120.0, StepKind.DOWNLOAD: 900.0}
 
 
@@ -65,6 +73,7 @@ class TryFailed(Exception):
 
 
 OnRetry = Callable[[Retry], Awaitable[None]]
+Keep = Callable[[T], Awaitable[None]]
 
 
 @define
@@ -75,26 +84,51 @@ class Sender:
     clock: Clock
     random: Callable[[], float]
 
-    async def take(self, channel: Channel, step: Step[T], kind: StepKind, on_retry: OnRetry | None = None) -> T:
-        """Do a whole step: its free exchanges first, then the one that counts."""
-        known = tuple([await self.run(channel, exchange, kind, on_retry) for exchange in step.before])
-        return await self.run(channel, step.last(known), kind, on_retry)
+    async def take(
+        self,
+        channel: Channel,
+        step: Step[T],
+        kind: StepKind,
+        on_retry: OnRetry | None = None,
+        keep: Keep[T] | None = None,
+    ) -> T:
+        """Do a whole step: its free exchanges first, then the one that counts.
 
-    async def run(self, channel: Channel, exchange: Exchange[T], kind: StepKind, on_retry: OnRetry | None = None) -> T:
+        `keep` is given what that one brought before anything else can happen: where it is paid, even if the caller
+        was cancelled meanwhile.
+        """
+        known = tuple([await self.run(channel, exchange, kind, on_retry) for exchange in step.before])
+        return await self.run(channel, step.last(known), kind, on_retry, keep)
+
+    async def run(
+        self,
+        channel: Channel,
+        exchange: Exchange[T],
+        kind: StepKind,
+        on_retry: OnRetry | None = None,
+        keep: Keep[T] | None = None,
+    ) -> T:
         """Send one exchange and read its answer.
 
         Raises: OutcomeUnknown for a paid request that left and got no clear answer; else the error of the last try.
         """
-        paid = exchange.request.resend is not Resend.ALWAYS
 
-        async def once() -> T:
+        async def asked(message: Outgoing) -> T:
             try:
-                # a paid request that is under way is not cut off: its answer holds the only name of a paid job
-                with anyio.CancelScope(shield=paid), self.clock.fail_after(_TRY_SECONDS[kind]):
-                    response = await self._exchange(channel, exchange.request)
+                with self.clock.fail_after(_TRY_SECONDS[kind]):
+                    response = await self._exchange(channel, exchange.request, message)
             except TimeoutError:  # of a paid request it is not known any more whether it left: as if it had
                 raise _lost(channel, exchange.request, "no whole answer in time", sent=True) from None
-            return _read(exchange, response, self.clock)
+            found = _read(channel, exchange, response, self.clock)
+            if keep is not None:
+                await keep(found)
+            return found
+
+        async def once() -> T:
+            message = await self._message(channel, exchange.request, exchange.request.url)
+            if message.paid:  # once under way it is not cut off: its answer holds the only name of a paid job
+                return await _to_its_end(lambda: asked(message))
+            return await asked(message)
 
         return await self.persist(once, kind, exchange.request.resend, on_retry)
 
@@ -104,18 +138,21 @@ class Sender:
         """Call `once` until it succeeds or the rules say stop; tenacity keeps the loop, `decide` makes the decision."""
         began = self.clock.monotonic()
         tries = 0
+        unknown: OutcomeUnknown | None = None
 
         async def attempt() -> T:
-            nonlocal tries
+            nonlocal tries, unknown
             tries += 1
             try:
                 return await once()
             except TryFailed as failed:
+                if isinstance(failed.error, OutcomeUnknown):
+                    unknown = failed.error
                 elapsed = self.clock.monotonic() - began
                 failure = Failure(kind, resend, failed.outcome, tries, elapsed, failed.error.retry_after)
                 wait_s = decide(failure, self.random)
-                if wait_s is None:
-                    raise failed.error from None
+                if wait_s is None:  # a no to a later try says nothing of an earlier one whose answer was lost
+                    raise unknown or failed.error from None
                 raise _TryAgain(wait_s, failed.error.what) from None
 
         async def tell(state: tenacity.RetryCallState) -> None:
@@ -141,33 +178,53 @@ class Sender:
         """
         url = request.url
         for _ in range(MOST_REDIRECTS + 1):
-            async with self._open(channel, request, url) as incoming:
+            message = await self._message(channel, request, url)
+            async with self._open(channel, request, message) as incoming:
                 if incoming.status not in {301, 302, 303, 307, 308}:
                     yield incoming
                     return
-                url = _target(url, incoming.headers.get("location", ""))
-        raise TryFailed(Outcome.REFUSED, DownloadFailed(f"More than {MOST_REDIRECTS} redirects."))
+                url = _target(channel, url, incoming.headers.get("location", ""))
+        raise _refused(channel, f"it redirects more than {MOST_REDIRECTS} times")
+
+    async def _message(self, channel: Channel, request: WireRequest, url: str) -> Outgoing:
+        """The request as it goes to that address, with the key if that is one of the provider's own origins."""
+        homes = channel.provider.origins
+        try:
+            checked(url, loopback=any(is_loopback(home) for home in homes))
+        except BadAddress as bad:
+            raise _refused(channel, f"it named {bad}, which is not asked") from None
+        headers, body = _encoded(request)
+        if request.signed and origin(url) in {origin(home) for home in homes}:
+            headers |= {name.lower(): value for name, value in (await self._signature(channel)).items()}
+        return Outgoing(request.method, url, headers, body, request.resend is not Resend.ALWAYS)
+
+    async def _signature(self, channel: Channel) -> Mapping[str, str]:
+        """The signer's headers; whatever it raises, nothing was sent."""
+        name = channel.provider.name
+        try:
+            with self.clock.fail_after(_SIGN_SECONDS):
+                return await channel.signer.headers()
+        except MultiVideoError as error:
+            failed = error
+        except TimeoutError:
+            failed = AuthenticationFailed(
+                f"No credential for {name} came within {_SIGN_SECONDS:.0f} s.", retryable=True
+            )
+        except Exception as strange:  # noqa: BLE001 - a signer is somebody else's code, and its words may hold the key
+            failed = AuthenticationFailed(f"The credential for {name} could not be had ({type(strange).__name__}).")
+        failed.provider, failed.cost = name, failed.cost or "no, nothing was sent"
+        raise TryFailed(Outcome.NOT_SENT if failed.retryable else Outcome.REFUSED, failed) from None
 
     @asynccontextmanager
-    async def _open(self, channel: Channel, request: WireRequest, url: str) -> AsyncIterator[Incoming]:
-        provider = channel.provider
+    async def _open(self, channel: Channel, request: WireRequest, message: Outgoing) -> AsyncIterator[Incoming]:
         try:
-            checked(url, loopback=any(is_loopback(home) for home in provider.origins))
-        except BadAddress as bad:
-            error = ProviderUnavailable(f"{provider.name} named {bad}, which is not asked.", provider=provider.name)
-            raise TryFailed(Outcome.REFUSED, error) from None
-        headers, body = _encoded(request)
-        if request.signed and origin(url) in {origin(home) for home in provider.origins}:
-            headers = {**headers, **await channel.signer.headers()}
-        paid = request.resend is not Resend.ALWAYS
-        try:
-            async with self.carrier.open(Outgoing(request.method, url, headers, body, paid)) as incoming:
+            async with self.carrier.open(message) as incoming:
                 yield incoming
         except CarrierFault as fault:
             raise _lost(channel, request, fault.what, sent=fault.sent) from None
 
-    async def _exchange(self, channel: Channel, request: WireRequest) -> WireResponse:
-        async with self._open(channel, request, request.url) as incoming:
+    async def _exchange(self, channel: Channel, request: WireRequest, message: Outgoing) -> WireResponse:
+        async with self._open(channel, request, message) as incoming:
             spiller = Spiller(request.spill)
             try:
                 body, files = await _whole(incoming, spiller if request.spill else None)
@@ -175,28 +232,40 @@ class Sender:
                 spiller.discard()
                 if isinstance(error, ValueError):
                     raise _lost(channel, request, str(error), sent=True) from None
+                if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                    raise TryFailed(Outcome.REFUSED, _no_room(channel, error)) from None
                 raise
-        if incoming.status >= 400 and request.signed:  # a refusal may repeat the key, and its text goes into an error
-            body = _masked(body, await channel.signer.headers())
         return WireResponse(incoming.status, incoming.headers, body, files)
 
 
-def _masked(body: bytes, signed: Mapping[str, str]) -> bytes:
-    for value in signed.values():
-        body = body.replace(value.rpartition(" ")[2].encode(), b"***")
-    return body
+async def _to_its_end(call: Callable[[], Awaitable[T]]) -> T:
+    """What the call returns; whoever is cancelled meanwhile is so only when it has ended.
+
+    It runs in a task of its own, because a shield does not stop what asyncio itself cancels (`wait_for`, Ctrl-C).
+    """
+    results: list[T] = []
+    failures: list[Exception] = []
+
+    async def shielded() -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                results.append(await call())
+            except Exception as error:  # noqa: BLE001 - raised below: a task group would wrap it
+                failures.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(shielded)
+    if failures:
+        raise failures[0]
+    return results[0]
 
 
 async def _whole(incoming: Incoming, spiller: Spiller | None) -> tuple[bytes, tuple[Path, ...]]:
     """The body, under the cap. Raises: ValueError where it is too large or not as it says it is."""
-    unzip = zlib.decompressobj(31) if incoming.headers.get("content-encoding", "") == "gzip" else None
+    gzipped = incoming.headers.get("content-encoding", "").strip().lower() == "gzip"
     kept = bytearray()
     async with aclosing(incoming.chunks()) as chunks:
-        async for chunk in chunks:
-            try:
-                plain = chunk if unzip is None else unzip.decompress(chunk, MOST_JSON_BYTES + 1)
-            except zlib.error:
-                raise ValueError("a body that is no gzip") from None
+        async for plain in _unzipped(chunks) if gzipped else chunks:
             if spiller is None:
                 kept += plain
             else:
@@ -206,43 +275,77 @@ async def _whole(incoming: Incoming, spiller: Spiller | None) -> tuple[bytes, tu
     return (bytes(kept), ()) if spiller is None else spiller.finish()
 
 
-def _read(exchange: Exchange[T], response: WireResponse, clock: Clock) -> T:
+async def _unzipped(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The content of a gzip body in pieces of a bounded size, whatever it inflates to."""
+    unzip = zlib.decompressobj(31)
+    try:
+        async for chunk in chunks:
+            rest = chunk
+            while rest:
+                yield unzip.decompress(rest, _MOST_INFLATED)
+                rest = unzip.unconsumed_tail
+    except zlib.error:
+        raise ValueError("a body that is no gzip") from None
+    if not unzip.eof or unzip.unused_data:
+        raise ValueError("a gzip body that is not whole")
+
+
+def _read(channel: Channel, exchange: Exchange[T], response: WireResponse, clock: Clock) -> T:
     """What an answer says, or the failed try that it is."""
     try:
         return exchange.read(response)
-    except OutcomeUnknown as unknown:
-        raise TryFailed(Outcome.LOST, unknown) from None
-    except MultiVideoError as error:
-        if error.retry_after is None:
-            error.retry_after = _retry_after(response.headers, clock)
-        if not error.retryable or response.headers.get("x-should-retry") == "false":
-            raise TryFailed(Outcome.REFUSED, error) from None
-        # of a paid request every other error is a clean no: nothing was made, and it may be asked again
-        clean = isinstance(error, RateLimited) or exchange.request.resend is not Resend.ALWAYS
-        raise TryFailed(Outcome.THROTTLED if clean else Outcome.FAULTY, error) from None
+    except Exception as error:
+        for file in response.spilled:  # nobody else knows of them
+            file.unlink(missing_ok=True)
+        if isinstance(error, OutcomeUnknown):
+            raise TryFailed(Outcome.LOST, error) from None
+        if isinstance(error, MultiVideoError):
+            raise _no(exchange, error, response, clock) from None
+        if exchange.request.resend is Resend.ALWAYS:
+            raise  # a bug in a reader, which its author wants to see
+        what = f"its answer could not be read ({type(error).__name__})"
+        raise _lost(channel, exchange.request, what, sent=True) from None
+
+
+def _no(exchange: Exchange[T], error: MultiVideoError, response: WireResponse, clock: Clock) -> TryFailed:
+    """The failed try of a clear answer that is no success."""
+    if error.retry_after is None:
+        error.retry_after = asked_wait(response.headers, clock.wall())
+    if not error.retryable or response.headers.get("x-should-retry", "").strip().lower() == "false":
+        return TryFailed(Outcome.REFUSED, error)
+    # of a paid request every other error is a clean no: nothing was made, and it may be asked again
+    clean = isinstance(error, RateLimited) or exchange.request.resend is not Resend.ALWAYS
+    return TryFailed(Outcome.THROTTLED if clean else Outcome.FAULTY, error)
 
 
 def _lost(channel: Channel, request: WireRequest, what: str, *, sent: bool) -> TryFailed:
-    provider = channel.provider
+    name = channel.provider.name
     if not sent:
-        text = f"{provider.name} cannot be reached: {what}."
-        return TryFailed(
-            Outcome.NOT_SENT, ProviderUnavailable(text, cost="no, nothing was sent", provider=provider.name)
-        )
-    if request.resend is Resend.IF_UNSENT:
-        return TryFailed(Outcome.LOST, _unknown(provider, f"The answer of {provider.name} was lost: {what}."))
-    return TryFailed(
-        Outcome.LOST, ProviderUnavailable(f"{provider.name} gave no answer: {what}.", provider=provider.name)
-    )
-
-
-def _unknown(provider: Provider, said: str, request_id: str | None = None) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        f"{said.rstrip('.')}. Whether a job was made is not known.",
+        text = f"{name} cannot be reached: {what}."
+        return TryFailed(Outcome.NOT_SENT, ProviderUnavailable(text, cost="no, nothing was sent", provider=name))
+    if request.resend is Resend.ALWAYS:
+        return TryFailed(Outcome.LOST, ProviderUnavailable(f"{name} gave no answer: {what}.", provider=name))
+    unknown = OutcomeUnknown(
+        f"The answer of {name} was lost: {what}. Whether a job was made is not known.",
         hint="do not send it again; look into the vendor's console for a job of this minute first",
-        cost="unknown: the request left this machine, and it is never sent a second time by itself",
-        provider=provider.name,
-        request_id=request_id,
+        cost="unknown: the request left this machine, and a job of it may run",
+        provider=name,
+    )
+    return TryFailed(Outcome.LOST, unknown)
+
+
+def _refused(channel: Channel, what: str) -> TryFailed:
+    name = channel.provider.name
+    error = ProviderUnavailable(f"{name} cannot be asked: {what}.", fault="provider", retryable=False, provider=name)
+    return TryFailed(Outcome.REFUSED, error)
+
+
+def _no_room(channel: Channel, error: OSError) -> LedgerError:
+    return LedgerError(
+        f"What {channel.provider.name} delivered inside its answer could not be written ({error.strerror}).",
+        hint="make room in the folder for temporary files, or name another by TMPDIR; then resume the job",
+        charged="held",
+        provider=channel.provider.name,
     )
 
 
@@ -251,24 +354,13 @@ def _asked_wait(state: tenacity.RetryCallState) -> float:
     return again.wait_s if isinstance(again, _TryAgain) else 0.0
 
 
-def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
-    """Seconds that the vendor asked to wait, by either header and in either form."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name, "").strip()
-        try:
-            return max(0.0, float(text) * unit)
-        except ValueError:
-            pass
+def _target(channel: Channel, url: str, location: str) -> str:
     try:
-        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - clock.wall())
-    except (ValueError, TypeError):
-        return None
-
-
-def _target(url: str, location: str) -> str:
-    if not location:
-        raise TryFailed(Outcome.REFUSED, DownloadFailed("A redirect without an address."))
-    return urljoin(url, location)
+        if location:
+            return urljoin(url, location)
+    except ValueError:
+        pass
+    raise _refused(channel, "it redirects to no address") from None
 
 
 def _encoded(request: WireRequest) -> tuple[dict[str, str], bytes]:
@@ -277,12 +369,13 @@ def _encoded(request: WireRequest) -> tuple[dict[str, str], bytes]:
         "user-agent": f"multivideo/{__version__}",
         "accept": "application/json",
         "accept-encoding": "identity",
-        **request.headers,
+        **{name.lower(): value for name, value in request.headers.items()},
     }
     if request.parts:
         content_type, body = multipart(request.parts)
         return {**headers, "content-type": content_type}, body
     if request.json is not None:
         headers["content-type"] = "application/json"
-        return headers, json.dumps(request.json, ensure_ascii=False, allow_nan=False).encode()
+        # ASCII, because JSON can hold half a surrogate pair and UTF-8 cannot
+        return headers, json.dumps(request.json, allow_nan=False).encode()
     return headers, b""

@@ -7,7 +7,7 @@ from functools import total_ordering
 
 __all__ = ["Credits", "dollars", "usd"]
 
-_LIMIT = 2**63  # what the books can hold: a signed integer of 64 bits, about 9.2 million million dollars
+_LIMIT = 2**63  # what the books can hold: a signed integer of 64 bits, about 9.2 trillion dollars
 _MICRO = Decimal("0.000001")
 _EXACT = Context(prec=40)  # the program's own decimal context may be too narrow, and must not change an amount
 
@@ -25,7 +25,7 @@ class Credits:
         if isinstance(micro_usd, bool) or not isinstance(micro_usd, int):
             raise TypeError(f"micro_usd is a whole number, not {type(micro_usd).__name__}")
         if not -_LIMIT < micro_usd < _LIMIT:
-            raise ValueError("an amount of money beyond what the books can hold (9.2 million million US dollars)")
+            raise ValueError("an amount of money beyond what the books can hold (9.2 trillion US dollars)")
         self._micro_usd = micro_usd
 
     @classmethod
@@ -39,7 +39,7 @@ class Credits:
         try:
             value = Decimal(amount)
         except InvalidOperation:
-            raise ValueError(f'money is a number such as "4.99", not {amount[:40]!r}') from None  # type: ignore[index]
+            raise ValueError(f'money is a number such as "4.99", not {str(amount)[:40]!r}') from None
         if not value.is_finite():
             raise ValueError(f"money is a finite number, not {value}")
         if value.adjusted() > len(str(_LIMIT)):  # before a large exponent is written out in digits

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +25,7 @@ _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 class Media:
     """One picture or clip: where it comes from and, where that can be seen from here, what it is.
 
-    Exactly one of `path`, `data` and `url` says where; `facts` and `size_bytes` are None for a URL.
+    One of `path`, `data` and `url` says where; `facts` and `size_bytes` are None for a URL.
     """
 
     path: Path | None = None
@@ -39,18 +41,39 @@ class Media:
         Raises: ValueError saying what it is instead of a PNG, JPEG or WebP picture.
         """
         if isinstance(source, cls):
-            return source
+            return _checked(source)
+        if isinstance(source, type):
+            raise ValueError(f"the class {source.__name__}")
         if isinstance(source, str) and _SCHEME.match(source):
             return cls(url=_checked_url(source))
         if isinstance(source, str | Path):
-            return _picture_file(Path(source).expanduser())
+            return _picture_file(Path(source))
         if isinstance(source, bytes | bytearray | memoryview):
             return _picture_bytes(bytes(source))
         if callable(last_frame := getattr(source, "last_frame", None)):  # a Video goes on from its last frame
-            return cls.picture(last_frame())
+            return cls.picture(_end_of(last_frame))
         if hasattr(source, "save") and hasattr(source, "convert"):  # a PIL image
             return _picture_bytes(_png(source))
-        raise ValueError(f"a {type(source).__name__}")
+        raise ValueError(with_article(type(source).__name__))
+
+    @classmethod
+    def clip(cls, source: MediaSource) -> MediaSource:
+        """The clip that a user gave: a Video as it is, a path, URL or bytes as `Media`; nothing is read.
+
+        Raises: ValueError saying what it is instead.
+        """
+        if isinstance(source, cls):
+            return _checked(source)
+        if isinstance(source, str) and _SCHEME.match(source):
+            return cls(url=_checked_url(source))
+        if isinstance(source, str | Path):
+            path = _regular(Path(source))
+            return cls(path=path, size_bytes=path.stat().st_size)
+        if isinstance(source, bytes | bytearray | memoryview) and len(source):
+            return cls(data=bytes(source), size_bytes=len(source))
+        if hasattr(source, "last_frame") and hasattr(source, "sha256") and not isinstance(source, type):  # a Video
+            return source
+        raise ValueError(with_article(type(source).__name__))
 
     def loaded(self) -> Media:
         """The same with its bytes in memory, where they are a file's. Reads that file: not for pure code."""
@@ -62,26 +85,68 @@ class Media:
         return f"{facts.width}x{facts.height} {facts.format} ({where})" if facts else where
 
 
+def with_article(noun: str) -> str:
+    """The noun with its article: "a list", "an int"."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def _checked(media: Media) -> Media:
+    if media.path is None and media.data is None and media.url is None:
+        raise ValueError("a Media of nothing")
+    if media.url is not None:
+        _checked_url(media.url)
+    return media
+
+
 def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
+    """The address, if a vendor can fetch it. What is wrong is said without its text, which may hold a signature."""
+    if any(c <= " " or c in "\\\x7f" or "\ud800" <= c <= "\udfff" for c in url):
+        raise ValueError("an address with blanks or control characters")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("no valid address") from None
     if parts.scheme not in {"https", "gs"}:
-        raise ValueError(f"a {parts.scheme}:// address")
-    if not parts.hostname or parts.username or parts.password or any(c <= " " or c in "\\\x7f" for c in url):
-        raise ValueError("an address with credentials, blanks or no host")
+        raise ValueError(f"{with_article(parts.scheme[:20])}:// address")
+    if "@" in parts.netloc:
+        raise ValueError("an address with credentials")
+    if not host:
+        raise ValueError("an address without a host")
     return url
 
 
-def _picture_file(path: Path) -> Media:
+def _regular(path: Path) -> Path:
+    """The file, if it is one that ends: a pipe or a device would be read for ever."""
+    try:
+        path = path.expanduser()
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ValueError(f"{_name(path)}, which cannot be read ({error.strerror})") from None
+    except (ValueError, RuntimeError):  # not Unicode, a NUL inside, or the home of nobody
+        raise ValueError(f"{_name(path)}, which is no path") from None
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{_name(path)}, which is {'a folder' if stat.S_ISDIR(mode) else 'no file'}")
+    return path
+
+
+def _name(path: Path) -> str:
+    name = path.name or str(path)
+    return repr(name if len(name) <= 60 else f"{name[:57]}...")
+
+
+def _picture_file(given: Path) -> Media:
+    path = _regular(given)
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         size = path.stat().st_size
     except OSError as error:
-        raise ValueError(f"{path.name!r}, which cannot be read ({error.strerror})") from None
+        raise ValueError(f"{_name(path)}, which cannot be read ({error.strerror})") from None
     try:
         return Media(path=path, facts=image_facts(head), size_bytes=size)
     except ValueError as error:
-        raise ValueError(f"{path.name!r}, which is no picture ({error})") from None
+        raise ValueError(f"{_name(path)}, which is no picture ({error})") from None
 
 
 def _picture_bytes(data: bytes) -> Media:
@@ -91,7 +156,17 @@ def _picture_bytes(data: bytes) -> Media:
         raise ValueError(f"{len(data)} bytes that are no picture ({error})") from None
 
 
+def _end_of(last_frame: Callable[[], Any]) -> Any:
+    try:
+        return last_frame()
+    except (OSError, ValueError, ImportError) as error:  # the file is gone, is no video, or the extra `media` is missing
+        raise ValueError(f"a Video whose last frame cannot be had ({error})") from None
+
+
 def _png(image: Any) -> bytes:
     out = io.BytesIO()
-    image.convert("RGB").save(out, format="PNG")
+    try:
+        image.convert("RGB").save(out, format="PNG")
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"a PIL image that cannot be read ({error})") from None
     return out.getvalue()

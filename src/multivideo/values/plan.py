@@ -8,6 +8,7 @@ from typing import Protocol
 
 from attrs import frozen
 
+from ..errors import NoRoute
 from .credits import Credits
 from .request import Brief, Mode, VideoRequest
 
@@ -29,16 +30,22 @@ __all__ = [
 
 @frozen
 class Refusal:
-    """One reason why a model cannot do it, with what it could."""
+    """One reason why a model cannot do it, with what it could.
+
+    `what` goes on behind the model's name in an error: "cannot make a 7 s clip". `reason` says it alone, in a row of a
+    plan: "makes 4, 6 or 8 s, asked 7 s".
+    """
 
     field: str
     asked: str
     allowed: str
     source: str = ""
     hint: str = ""
+    what: str = ""
+    reason: str = ""
 
     def __str__(self) -> str:
-        return self.allowed if not self.asked else f"{self.allowed}; asked {self.asked}"
+        return self.reason or (f"{self.allowed}, asked {self.asked}" if self.asked else self.allowed)
 
 
 @frozen
@@ -180,7 +187,12 @@ class Plan:
 
     @property
     def first(self) -> Candidate:
-        """What would run. The plan of an impossible request has none: see `rejected`."""
+        """What would run.
+
+        Raises: NoRoute if nothing can; `rejected` has all reasons.
+        """
+        if not self.ranked:
+            raise NoRoute("This plan has nothing that could run.", hint="print(plan) shows why", plan=self)
         return self.ranked[0].candidate
 
     @property

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from ..errors import InvalidRequest, Problem
+from ..shapes import Unreadable, read
 
 __all__ = ["AttemptRef", "JobRef", "VendorRef"]
 
@@ -44,7 +45,7 @@ class AttemptRef:
     audio: bool
     samples: int
     held_micro_usd: int
-    submitted_at: float
+    submitted_at: float = field(converter=float)
 
 
 @frozen
@@ -70,21 +71,37 @@ class JobRef:
         Raises: InvalidRequest if it is something else.
         """
         try:
-            return _read(json.loads(text))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise _unreadable(f"{type(error).__name__}: {error}") from None
+            data = json.loads(text)
+        except (ValueError, TypeError, RecursionError):
+            raise _unreadable("no JSON") from None
+        number = data.get("multivideo") if isinstance(data, dict) else None
+        if type(number) is not int or number < 1:
+            raise _unreadable("JSON of something else")
+        if number > FORMAT:
+            hint = "pip install --upgrade multivideo"
+            raise _unreadable(f"format {str(number)[:20]} of a newer release; this one reads up to {FORMAT}", hint)
+        try:
+            ref = read(cls, data)
+        except Unreadable as error:
+            raise _unreadable(str(error)) from None
+        if wrong := _senseless(ref):
+            raise _unreadable(wrong)
+        return ref
 
 
-def _read(data: Any) -> JobRef:
-    if data["multivideo"] > FORMAT:
-        raise _unreadable(f"format {data['multivideo']} of a newer release")
-    attempts = tuple(
-        AttemptRef(**{**attempt, "vendor": VendorRef(**attempt["vendor"])}) for attempt in data["attempts"]
-    )
-    tags = tuple((str(name), str(value)) for name, value in data.get("tags", ()))
-    return JobRef(str(data["job_id"]), attempts, data.get("save_to"), tags)
+def _senseless(ref: JobRef) -> str:
+    """What no release ever wrote, and what would do harm later: ids become file names, amounts become money."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", ref.job_id):
+        return "its job_id is none of ours"
+    if not ref.attempts:
+        return "it has no attempts"
+    for attempt in ref.attempts:
+        if attempt.samples < 1 or attempt.seconds < 1 or not 0 <= attempt.held_micro_usd < 2**63:
+            return f"an impossible number in attempt {attempt.attempt_id[:40]!r}"
+    return ""
 
 
-def _unreadable(why: str) -> InvalidRequest:
-    problem = Problem("ref", f"text that is no job reference ({why})", "what job.ref.to_json() wrote, or a job id")
+def _unreadable(why: str, hint: str = "") -> InvalidRequest:
+    allowed = "what job.ref.to_json() wrote, or a job id of this client"
+    problem = Problem("ref", f"text that is no job reference ({why})", allowed, hint=hint)
     return InvalidRequest.of([problem], what="This job reference cannot be read.")
