@@ -20,9 +20,10 @@ FLOORS = {
     "routing": 3, "transport": 3,
     "providers": 4,
     "jobs": 5,
-    "client": 6,
-    "blocking": 7, "portal": 7,
-    "__main__": 9, "cli": 8,
+    "client": 6, "portal": 6,
+    "blocking": 7, "terminal": 7,
+    "cli": 8,
+    "__main__": 9,
 }  # fmt: skip
 UPWARD_FOR_TYPES = {("errors", "values")}  # an error may carry an amount; nothing of it is imported at run time
 DOORS_OF_THE_SANDBOX = {"transport.embedded", "client", "blocking", "cli"}

@@ -146,7 +146,7 @@ def test_what_the_catalog_refuses_the_emulator_refuses(forged: tuple[ModelPath, 
     audio = {value for row in facts.formats for value in row.audio}
     if len(audio) > 1:  # else there is no such word on the wire to be refused
         spec["audio"] = segment.audio
-    if frame is None:
+    if not facts.frame_decides_shape:
         spec["aspect_ratio"] = segment.aspect_ratio
     request = VideoRequest("a quiet street", **{name: value for name, value in spec.items() if value is not None})
     refused = bool(fit(request, path).refusals)

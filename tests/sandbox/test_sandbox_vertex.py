@@ -74,6 +74,17 @@ async def test_with_a_bucket_the_result_is_a_link_that_the_bucket_serves(call: C
     refused(await call("GET", f"{path}?alt=media"), 401, "UNAUTHENTICATED")
 
 
+async def test_a_bucket_lists_results_once_they_are_made_though_nobody_asked(call: Caller) -> None:
+    await call.veo(sampleCount=2, storageUri="gs://demo-out/mine")
+    listing = "/vertex/storage/v1/b/demo-out/o?prefix=mine/"
+    assert "items" not in (await call("GET", listing)).json
+    await call.clock.sleep(60)
+    names = [item["name"] for item in (await call("GET", listing)).json["items"]]
+    assert [name.rpartition("/")[2] for name in names] == ["sample_0.mp4", "sample_1.mp4"]
+    assert all(name.startswith("mine/") for name in names)
+    assert "items" not in (await call("GET", "/vertex/storage/v1/b/demo-out/o?prefix=others/")).json
+
+
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 @pytest.mark.parametrize(
     "model",

@@ -13,7 +13,7 @@ from ..errors import InvalidRequest, Problem
 from ..values.credits import Credits
 from ..values.plan import ExpectedTime, Quote, QuoteLine, Refusal, Segment
 from ..values.request import Mode, VideoRequest
-from . import kling, openai, veo
+from . import guide, kling, openai, veo
 from .check import fit, wishes
 from .facts import AccessRow, Certainty, Model, ModelPath, Rate
 
@@ -38,7 +38,7 @@ class Catalog:
     def default(cls) -> Catalog:
         """The facts that this release ships."""
         return cls(
-            (*openai.MODELS, *kling.MODELS, *veo.MODELS),
+            guide.MODELS,
             (*openai.PATHS, *kling.PATHS, *veo.PATHS),
             (*openai.ACCESS, *kling.ACCESS, *veo.ACCESS),
         )
@@ -52,8 +52,14 @@ class Catalog:
         return self.paths
 
     def model(self, model: str) -> Model:
-        """Family, title and scores of a model."""
-        return next(row for row in self.all_models if row.id == model)
+        """Family, title and scores of a model.
+
+        Raises: InvalidRequest for one that is not known.
+        """
+        for row in self.all_models:
+            if row.id == model:
+                return row
+        raise InvalidRequest.of([Problem("model", f'"{model}"', self._names())])
 
     def path(self, name: str) -> ModelPath:
         """The row of `model@path`.
@@ -116,12 +122,11 @@ class Catalog:
 
     def _names(self) -> str:
         ids = [model.id for model in self.all_models if any(row.model == model.id for row in self.paths)]
-        return f'"auto", {", ".join(ids)}, alone or with "@" and one of {", ".join(dict.fromkeys(p.path for p in self.paths))}'
+        paths = ", ".join(dict.fromkeys(row.path for row in self.paths))
+        return f'"auto", {", ".join(ids)}, alone or with "@" and one of {paths}'
 
 
-def price(
-    path: ModelPath, segment: Segment, as_of: dt.date, unit_prices: Mapping[str, Credits] | None = None
-) -> Quote:
+def price(path: ModelPath, segment: Segment, as_of: dt.date, unit_prices: Mapping[str, Credits] | None = None) -> Quote:
     """What a segment costs by the vendor's list, all its takes together. Pure.
 
     `unit_prices` replace the list price of a vendor's own unit. No row of the list fits: amount 0 and certainty

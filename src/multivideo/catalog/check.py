@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ..values.media import Media
 from ..values.plan import Refusal, Segment
-from ..values.request import Mode, VideoRequest
+from ..values.request import RATIOS, RESOLUTIONS, Mode, VideoRequest
 from .facts import Format, ImageRule, Lifecycle, ModeFacts, ModelPath
 
 __all__ = ["Fit", "Wish", "any_of", "fit", "lifecycle_refusals", "seconds_text", "wishes"]
@@ -29,12 +29,18 @@ class Fit:
 
 @frozen
 class Wish:
-    """One choice that the request fixes: which rows keep it, and how to say what rows offer instead."""
+    """One choice that the request fixes: which rows keep it, and how to say what rows offer instead.
+
+    `asked` is the value as it was typed; `says` and `clip` say it in a row of a plan and behind "cannot make".
+    """
 
     field: str
     asked: str
     keeps: Callable[[Format], bool]
     offers: Callable[[Sequence[Format]], str]
+    says: str
+    clip: str
+    verb: str = "makes"
 
 
 def fit(request: VideoRequest, path: ModelPath, as_of: dt.date | None = None) -> Fit:
@@ -47,7 +53,7 @@ def fit(request: VideoRequest, path: ModelPath, as_of: dt.date | None = None) ->
     if facts is None or not facts.built:
         return Fit((*refusals, _no_mode(request, path, facts)))
     asked = wishes(request, facts)
-    rows, wrong = _matching(facts.formats, asked)
+    rows, wrong = _matching(facts, asked)
     refusals += [*_text_refusals(request, facts), *wrong]
     refusals += _image_refusals(request, facts, rows)
     if refusals:
@@ -61,9 +67,11 @@ def lifecycle_refusals(life: Lifecycle, as_of: dt.date) -> list[Refusal]:
     """Why a path does not serve its model on that day."""
     after = f"; {life.successor}" if life.successor else ""
     if as_of < life.released:
-        return [Refusal("model", "", f"not released before {life.released}", str(life.source))]
+        text = f"not released before {life.released}"
+        return [Refusal("model", "", text, str(life.source), what=f"is {text}")]
     if life.retires is not None and as_of >= life.retires:
-        return [Refusal("model", "", f"retired {life.retires}{after}", str(life.source))]
+        text = f"retired {life.retires}{after}"
+        return [Refusal("model", "", text, str(life.source), what=f"was {text}")]
     return []
 
 
@@ -71,31 +79,82 @@ def wishes(request: VideoRequest, facts: ModeFacts) -> list[Wish]:
     """What the request fixes, in the order in which it is blamed when all of it together cannot be."""
     found: list[Wish] = []
     if (seconds := request.duration) is not None:
-        found.append(Wish("duration", f"{seconds:g}", lambda row: seconds in row.seconds, seconds_text))
+        text = f"{seconds:.10g}"
+        clip = f"{'an' if text.startswith('8') or text in {'11', '18'} else 'a'} {text} s clip"
+        found.append(Wish("duration", text, lambda row: seconds in row.seconds, seconds_text, f"{text} s", clip))
     if (audio := request.audio) is not None:
-        found.append(Wish("audio", str(audio), lambda row: audio in row.audio, _audio_text))
+        sound = "with sound" if audio else "without sound"
+        clip = f"a clip {sound}"
+        found.append(Wish("audio", str(audio), lambda row: audio in row.audio, _audio_text, sound, clip, "is"))
     if (fps := request.fps) is not None:
-        found.append(Wish("fps", str(fps), lambda row: fps in (row.fps, *row.claimed_fps), _fps_text))
+        text = f"{fps} fps"
+        found.append(Wish("fps", str(fps), lambda row: fps in (row.fps, *row.claimed_fps), _fps_text, text, text))
     if (ratio := request.aspect_ratio) is not None:
-        found.append(Wish("aspect_ratio", f'"{ratio}"', lambda row: ratio in row.sizes, _ratio_text))
-    if (size := request.size) is not None:
-        found.append(Wish("resolution", f'"{request.resolution}"', lambda r: size in r.sizes.values(), _size_text))
-    elif (name := request.resolution) is not None:
-        found.append(Wish("resolution", f'"{name}"', lambda row: row.resolution == name, _resolution_text))
+        found.append(Wish("aspect_ratio", f'"{ratio}"', lambda row: ratio in row.sizes, _ratio_text, ratio, ratio))
+    if (name := request.resolution) is not None:
+        size, keeps, offers = request.size, _named(name), _resolution_text
+        if size is not None:
+            keeps, offers = (lambda row: size in row.sizes.values()), _size_text
+        found.append(Wish("resolution", f'"{name}"', keeps, offers, name, name))
     return found
 
 
-def _matching(rows: Sequence[Format], asked: Sequence[Wish]) -> tuple[list[Format], list[Refusal]]:
+def _named(resolution: str) -> Callable[[Format], bool]:
+    return lambda row: row.resolution == resolution
+
+
+def _matching(facts: ModeFacts, asked: Sequence[Wish]) -> tuple[list[Format], list[Refusal]]:
     """The rows that keep every wish, or who is to blame that there is none."""
+    rows = facts.formats
     kept = [row for row in rows if all(wish.keeps(row) for wish in asked)]
     if kept:
         return kept, []
     blamed = [wish for wish in asked if not any(wish.keeps(row) for row in rows)]
     if not blamed:  # each can be had, and not together: blame the first without which the rest can
         blamed = [w for w in asked if any(all(o.keeps(row) for o in asked if o is not w) for row in rows)][:1]
-    together = ", ".join(f"{wish.field}={wish.asked}" for wish in asked)
-    source = str(rows[0].source)
-    return [], [Refusal(w.field, together, w.offers(rows), source) for w in blamed or asked]
+    return [], [_blame(wish, asked, facts) for wish in blamed or asked]
+
+
+def _blame(wish: Wish, asked: Sequence[Wish], facts: ModeFacts) -> Refusal:
+    """Why a wish cannot be met: alone, or together with the others."""
+    rows, others = facts.formats, [other for other in asked if other is not wish]
+    alone = not any(wish.keeps(row) for row in rows)
+    values = [f"{w.field}={w.asked}" for w in asked]
+    by_resolution = wish.field == "duration" and len({row.seconds for row in rows}) > 1
+    if by_resolution and all(w.field != "resolution" for w in asked):  # the default that the seconds were held against
+        values.append(f'resolution="{facts.default_resolution}"')
+    said = [f"{other.field}={other.asked}" for other in others]
+    offers, ending = wish.offers(rows), f" with {', '.join(other.says for other in others)}"
+    return Refusal(
+        wish.field,
+        ", ".join(values),
+        offers,
+        str(rows[0].source),
+        _near_seconds(wish, others, rows) if wish.field == "duration" else "",
+        f"cannot make {wish.clip}" + ("" if alone else f" together with {', '.join(said)}"),
+        f"{wish.verb} {offers}, asked {wish.says}" + ("" if alone else ending),
+    )
+
+
+def _near_seconds(wish: Wish, others: Sequence[Wish], rows: Sequence[Format]) -> str:
+    """The next shorter and the next longer duration that keep the other wishes, as a hint."""
+    wanted = float(wish.asked)
+    kept = sorted({s for row in rows if all(other.keeps(row) for other in others) for s in row.seconds})
+    near = [*[s for s in kept if s < wanted][-1:], *[s for s in kept if s > wanted][:1]]
+    return f"duration={any_of(near)}" if near else ""
+
+
+_STARTS = {
+    Mode.TEXT: "text to video",
+    Mode.FIRST_FRAME: "a first frame",
+    Mode.FIRST_LAST: "a first and a last frame",
+    Mode.REFERENCE: "reference images",
+    Mode.EXTEND: "extending a video",
+    Mode.EDIT: "editing a video",
+    Mode.REMIX: "remixing a video",
+    Mode.SHOTS: "several shots",
+    Mode.MOTION: "motion transfer",
+}
 
 
 def _no_mode(request: VideoRequest, path: ModelPath, facts: ModeFacts | None) -> Refusal:
@@ -107,11 +166,15 @@ def _no_mode(request: VideoRequest, path: ModelPath, facts: ModeFacts | None) ->
         Mode.REFERENCE: "reference_images",
         Mode.SHOTS: "shots",
     }.get(mode, "source_video")
+    start = _STARTS[mode]
+    offered = [_STARTS[row.mode] for row in path.modes if row.built]
+    allowed = f"{any_of(offered)} only" if offered else "nothing: no mode of it is built yet in this release"
+    source = str((facts or path.modes[0]).source)
     if facts is not None:
-        return Refusal(named, f"mode {mode}", f"{mode} is not built yet in this release", str(facts.source))
-    offered = [facts.mode.value for facts in path.modes if facts.built]
-    allowed = f"takes {any_of(offered)} only" if offered else "no mode of it is built in this release"
-    return Refusal(named, f"mode {mode}", allowed, str(path.modes[0].source))
+        text = f"not built yet in this release: {start}"
+        return Refusal(named, start, allowed, source, what=f"cannot be asked yet ({text})", reason=text)
+    what, reason = f"does not know {start}", f"takes {allowed}, asked {start}"
+    return Refusal(named, start, allowed, source, what=what, reason=reason)
 
 
 def _text_refusals(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
@@ -119,24 +182,31 @@ def _text_refusals(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
     length, words = len(request.prompt), len(request.prompt.split())
     if facts.prompt_characters is not None and length > facts.prompt_characters:
         limit = f"at most {facts.prompt_characters} characters"
-        found.append(Refusal("prompt", f"a prompt of {length} characters", limit, source))
+        found.append(_refused("prompt", f"a prompt of {length} characters", limit, source))
     if facts.prompt_words is not None and words > facts.prompt_words:
         limit = f"at most {facts.prompt_words} tokens, and each word is at least one"
-        found.append(Refusal("prompt", f"a prompt of {words} words", limit, source))
+        found.append(_refused("prompt", f"a prompt of {words} words", limit, source))
     if request.negative_prompt is not None and not facts.negative_prompt:
-        hint = "say in the prompt what to avoid"
-        found.append(Refusal("negative_prompt", "a negative prompt", "takes no negative prompt", source, hint))
-    if (seed := request.seed) is not None and (facts.seed_max is None or seed > facts.seed_max):
-        limit = "takes no seed" if facts.seed_max is None else f"a seed from 0 to {facts.seed_max}"
-        found.append(Refusal("seed", f"seed={seed}", limit, source))
+        hint, text = "say in the prompt what to avoid", "takes no negative prompt"
+        found.append(Refusal("negative_prompt", "a negative prompt", text, source, hint, what=text, reason=text))
+    if (seed := request.seed) is not None and facts.seed_max is None:
+        text = "takes no seed"
+        found.append(Refusal("seed", f"seed={seed}", text, source, "leave seed out", what=text, reason=text))
+    elif seed is not None and facts.seed_max is not None and seed > facts.seed_max:
+        found.append(_refused("seed", f"seed={seed}", f"a seed from 0 to {facts.seed_max}", source))
     return found
+
+
+def _refused(field: str, asked: str, allowed: str, source: str) -> Refusal:
+    what = f"cannot take this {field.replace('_', ' ')}"
+    return Refusal(field, asked, allowed, source, what=what, reason=f"{field}: {allowed}, asked {asked}")
 
 
 def _image_refusals(request: VideoRequest, facts: ModeFacts, rows: Sequence[Format]) -> list[Refusal]:
     image, rule = request.first_frame, facts.image
     if image is None or rule is None:
         return []
-    found = [Refusal("first_frame", f"a picture of {asked}", limit, str(rule.source)) for asked, limit in _flaws(image, rule)]
+    found = [_refused("first_frame", asked, limit, str(rule.source)) for asked, limit in _flaws(image, rule)]
     if rows and (wrong := _shape_refusal(image, request, facts, rule, rows)) is not None:
         found.append(wrong)
     return found
@@ -147,16 +217,16 @@ def _flaws(image: Media, rule: ImageRule) -> Iterable[tuple[str, str]]:
     if image.url is not None and image.url.startswith("gs://") and not rule.storage:
         yield "a gs:// address", "an https address, a file or bytes"
     if rule.max_bytes is not None and (image.size_bytes or 0) > rule.max_bytes:
-        yield f"{image.size_bytes} bytes", f"at most {rule.max_bytes} bytes"
+        yield f"a picture of {image.size_bytes:,} bytes", f"at most {rule.max_bytes:,} bytes"
     if (seen := image.facts) is None:
         return
     if seen.format not in rule.formats:
-        yield f"format {seen.format}", any_of(rule.formats)
+        yield f"a {seen.format} picture", f"a {any_of(sorted(rule.formats))} picture"
     if rule.min_side is not None and min(seen.width, seen.height) < rule.min_side:
-        yield f"{seen.width}x{seen.height} pixels", f"each side at least {rule.min_side} pixels"
+        yield f"a picture of {seen.width}x{seen.height} pixels", f"each side at least {rule.min_side} pixels"
     sides = sorted((seen.width, seen.height))
     if rule.max_ratio is not None and Fraction(sides[1], sides[0]) > Fraction(rule.max_ratio):
-        yield f"{seen.width}x{seen.height} pixels", f"the longer side at most {rule.max_ratio} times the shorter"
+        yield f"a picture of {seen.width}x{seen.height} pixels", f"the longer side at most {rule.max_ratio} times the shorter"
 
 
 def _shape_refusal(
@@ -170,12 +240,13 @@ def _shape_refusal(
     if rule.exact_size and (seen.width, seen.height) not in sizes:
         allowed = any_of([f"{width}x{height}" for width, height in sizes])
         asked = f"a picture of {seen.width}x{seen.height} pixels"
-        return Refusal("first_frame", asked, f"a picture of exactly {allowed} pixels", source)
+        return _refused("first_frame", asked, f"a picture of exactly {allowed} pixels", source)
     shapes = {width / height for width, height in sizes}
     asked_shape = request.aspect_ratio is not None or request.size is not None
     if facts.frame_decides_shape and asked_shape and not any(_alike(seen.width / seen.height, s) for s in shapes):
         asked = f"a picture of {seen.width}x{seen.height} pixels and another shape"
-        return Refusal("aspect_ratio", asked, "the first frame decides the shape: leave it out", source)
+        text = "the first frame decides the shape: leave it out"
+        return Refusal("aspect_ratio", asked, text, source, what="gives every clip the shape of its first frame")
     return None
 
 
@@ -254,7 +325,11 @@ def _shape(row: Format, request: VideoRequest, facts: ModeFacts) -> tuple[str, t
         return near, row.sizes[near], ""
     own = Fraction(seen.width, seen.height)
     if facts.frame_decides_shape:
-        return f"{own.numerator}:{own.denominator}", None, f"the video takes the shape of the {seen.width}x{seen.height} picture"
+        return (
+            f"{own.numerator}:{own.denominator}",
+            None,
+            f"the video takes the shape of the {seen.width}x{seen.height} picture",
+        )
     return near, row.sizes[near], f"the {seen.width}x{seen.height} picture is fitted to {near} by the vendor"
 
 
@@ -268,11 +343,12 @@ def _unconfirmed(row: Format, request: VideoRequest) -> tuple[Refusal, ...]:
         return ()
     text = f"{row.fps} fps is what is documented at {row.resolution}; {request.fps} fps is only advertised"
     hint = "accept_unconfirmed=True to order it all the same; the file is measured"
-    return (Refusal("fps", f"fps={request.fps}", text, str(row.source), hint),)
+    what = f"makes {request.fps} fps at {row.resolution}"
+    return (Refusal("fps", f"fps={request.fps}", text, str(row.source), hint, what, text),)
 
 
 def any_of(words: Iterable[object]) -> str:
-    """"a", "a or b", "a, b or c"."""
+    """The words as they are said: "a", "a or b", "a, b or c"."""
     *most, last = dict.fromkeys(str(word) for word in words)
     return f"{', '.join(most)} or {last}" if most else last
 
@@ -309,12 +385,19 @@ def _fps_text(rows: Sequence[Format]) -> str:
 
 
 def _ratio_text(rows: Sequence[Format]) -> str:
-    return any_of(ratio for row in rows for ratio in row.sizes)
+    named = [ratio for row in rows for ratio in row.sizes if ratio in RATIOS]
+    return any_of(named) if named else f"no named shape, but resolution={_size_text(rows)}"
 
 
 def _size_text(rows: Sequence[Format]) -> str:
-    return any_of(f"{width}x{height}" for row in rows for width, height in row.sizes.values())
+    return any_of(_pixels(rows))
+
+
+def _pixels(rows: Sequence[Format]) -> list[str]:
+    return [f"{width}x{height}" for row in rows for width, height in row.sizes.values()]
 
 
 def _resolution_text(rows: Sequence[Format]) -> str:
-    return any_of(row.resolution for row in rows)
+    """The names that can be asked for; a size that has none is given in pixels."""
+    sizes = {row.resolution: [row.resolution] if row.resolution in RESOLUTIONS else _pixels([row]) for row in rows}
+    return any_of(text for texts in sizes.values() for text in texts)

@@ -1,4 +1,4 @@
-"""The shapes in which facts about models are written down. Every row says where it was read, when, and how sure it is."""
+"""The shapes in which facts about models are written down. Every row says where it was read, when, and how sure."""
 
 from __future__ import annotations
 

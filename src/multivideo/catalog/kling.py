@@ -23,14 +23,13 @@ from .facts import (
     ImageRule,
     Lifecycle,
     ModeFacts,
-    Model,
     ModelPath,
     Rate,
-    Score,
     Source,
 )
+from .guide import GUIDE, OURS
 
-__all__ = ["ACCESS", "MODELS", "PATHS", "UNIT", "UNIT_PRICE"]
+__all__ = ["ACCESS", "PATHS", "UNIT", "UNIT_PRICE"]
 
 DOCS = Source("Kling API docs, 3.0 and Omni pages", dt.date(2026, 9, 20))
 CAPABILITIES = Source("Kling API docs, older models and capability map", dt.date(2026, 9, 20))
@@ -40,69 +39,11 @@ PACKS = Source("Kling resource pack page", dt.date(2026, 8, 26))
 NO_STATEMENT = Source(
     "no statement of Kling on unfinished jobs was found; its billing rows decide", dt.date(2026, 11, 22)
 )
-GUIDE = Source("buyer's guide to three video models, 2026", dt.date(2026, 11, 22))
-OURS = Source("our own estimate, after the buyer's guide to three video models, 2026", dt.date(2026, 11, 22))
 
 UNIT = "Kling unit"
 # List price of one video unit (Kling price list for video, read 2026-09-20); packs were also sold at 0.126.
 UNIT_PRICE = Credits.from_usd("0.14")
 
-
-def _scores(source: Source, **stars: int) -> tuple[Score, ...]:
-    """A scorecard. Certain are the guide's 3 and its named winners; its copy lost which of the others are a 4."""
-    sure = {3, 5} if source is GUIDE else set()
-    return tuple(
-        Score(
-            category=category,
-            stars=count,
-            source=source,
-            certainty=Certainty.DOCUMENTED if count in sure else Certainty.UNCERTAIN,
-        )
-        for category, count in stars.items()
-    )
-
-
-CATEGORIES = (
-    "cinematic",
-    "resolution",
-    "length",
-    "physics",
-    "speed",
-    "character_consistency",
-    "prompt_fidelity",
-    "audio",
-)
-
-
-def _tier(model: str, title: str, *stars: int) -> Model:
-    """A model beside the flagship, with our own stars in the order of the categories."""
-    scores = _scores(OURS, **dict(zip(CATEGORIES, stars, strict=True)))
-    return Model(id=model, title=title, family="kling", flagship=False, scores=scores)
-
-
-MODELS = (
-    Model(
-        id="kling-3.0",
-        title="Kling 3.0",
-        family="kling",
-        flagship=True,
-        scores=_scores(GUIDE, **dict(zip(CATEGORIES, (4, 5, 3, 3, 5, 4, 4, 3), strict=True))),
-    ),
-    _tier("kling-3.0-turbo", "Kling 3.0 Turbo", 3, 3, 3, 3, 5, 3, 3, 3),
-    _tier("kling-3.0-omni", "Kling 3.0 Omni", 4, 5, 3, 3, 4, 5, 4, 3),
-    _tier("kling-o1", "Kling O1", 3, 3, 2, 3, 3, 4, 3, 1),
-    _tier("kling-2.6", "Kling 2.6", 3, 3, 2, 3, 4, 3, 3, 2),
-    _tier("kling-2.5-turbo", "Kling 2.5 Turbo", 3, 3, 2, 2, 5, 3, 3, 1),
-    Model(
-        id="kling-4.0",
-        title="Kling 4.0",
-        family="kling",
-        flagship=False,
-        scores=(),
-        known_but_not_served="launched 2026-10-15 (3 to 30 s, 720p and 1080p); Kling's own API docs had no id for it "
-        "on 2026-10-04, so it cannot be called here yet",
-    ),
-)
 
 # Pixels of the square shape are those of one integrator's table (read 2026-08); the docs give names only.
 SIZES: Mapping[str, Mapping[str, tuple[int, int]]] = {

@@ -15,74 +15,20 @@ from .facts import (
     ImageRule,
     Lifecycle,
     ModeFacts,
-    Model,
     ModelPath,
     Rate,
-    Score,
     Source,
 )
+from .guide import GUIDE, OURS
 
-__all__ = ["ACCESS", "MODELS", "PATHS"]
+__all__ = ["ACCESS", "PATHS"]
 
 VIDEO_GUIDE = Source("OpenAI video generation guide; frame rate as measured at Azure", dt.date(2026, 10, 2))
 SCHEMA = Source("OpenAI's published API schema", dt.date(2026, 8, 21))
 PRICES = Source("OpenAI pricing page", dt.date(2026, 9, 19))
 DEPRECATIONS = Source("OpenAI deprecations page", dt.date(2026, 11, 22))
 NO_STATEMENT = Source("no statement of OpenAI on unfinished jobs was found; our own assumption", dt.date(2026, 11, 22))
-GUIDE = Source("buyer's guide to three video models, 2026", dt.date(2026, 11, 22))
-OURS = Source("our own estimate, after the buyer's guide to three video models, 2026", dt.date(2026, 11, 22))
 
-
-def _scores(source: Source, **stars: int) -> tuple[Score, ...]:
-    """A scorecard. Certain are the guide's 3 and its named winners; its copy lost which of the others are a 4."""
-    sure = {3, 5} if source is GUIDE else set()
-    return tuple(
-        Score(
-            category=category,
-            stars=count,
-            source=source,
-            certainty=Certainty.DOCUMENTED if count in sure else Certainty.UNCERTAIN,
-        )
-        for category, count in stars.items()
-    )
-
-
-MODELS = (
-    Model(
-        id="sora-2",
-        title="Sora 2",
-        family="sora",
-        flagship=True,
-        scores=_scores(
-            GUIDE,
-            cinematic=5,
-            resolution=3,
-            length=5,
-            physics=4,
-            speed=3,
-            character_consistency=5,
-            prompt_fidelity=5,
-            audio=3,
-        ),
-    ),
-    Model(
-        id="sora-2-pro",
-        title="Sora 2 Pro",
-        family="sora",
-        flagship=False,
-        scores=_scores(
-            OURS,
-            cinematic=5,
-            resolution=4,
-            length=5,
-            physics=4,
-            speed=2,
-            character_consistency=5,
-            prompt_fidelity=5,
-            audio=3,
-        ),
-    ),
-)
 
 # 16 and 20 s stand in the guide since 2026-03-12, while the schema's enum and a refusal recorded on 2026-07-25 name
 # 4, 8 and 12 only: the careful reading is offered.

@@ -18,14 +18,13 @@ from .facts import (
     ImageRule,
     Lifecycle,
     ModeFacts,
-    Model,
     ModelPath,
     Rate,
-    Score,
     Source,
 )
+from .guide import GUIDE, OURS
 
-__all__ = ["ACCESS", "MODELS", "PATHS"]
+__all__ = ["ACCESS", "PATHS"]
 
 CARD = Source("Vertex AI model card", dt.date(2026, 9, 2))
 GEMINI_DOCS = Source("Gemini API video guide", dt.date(2026, 9, 17))
@@ -35,77 +34,7 @@ SHUTDOWN = Source("a gateway's notice that cites the Gemini API deprecations pag
 EXTENSION = Source("Vertex AI guide to extending videos", dt.date(2026, 9, 2))
 RESPONSIBLE_AI = Source("Google's responsible AI page and price pages: blocked videos are free", dt.date(2026, 9, 2))
 NO_STATEMENT = Source("no statement of Google on failed jobs was found; our own assumption", dt.date(2026, 11, 22))
-GUIDE = Source("buyer's guide to three video models, 2026", dt.date(2026, 11, 22))
-OURS = Source("our own estimate, after the buyer's guide to three video models, 2026", dt.date(2026, 11, 22))
 
-
-def _scores(source: Source, **stars: int) -> tuple[Score, ...]:
-    """A scorecard. Certain are the guide's 3 and its named winners; its copy lost which of the others are a 4."""
-    sure = {3, 5} if source is GUIDE else set()
-    return tuple(
-        Score(
-            category=category,
-            stars=count,
-            source=source,
-            certainty=Certainty.DOCUMENTED if count in sure else Certainty.UNCERTAIN,
-        )
-        for category, count in stars.items()
-    )
-
-
-MODELS = (
-    Model(
-        id="veo-3.1",
-        title="Veo 3.1",
-        family="veo",
-        flagship=True,
-        scores=_scores(
-            GUIDE,
-            cinematic=4,
-            resolution=4,
-            length=5,
-            physics=5,
-            speed=4,
-            character_consistency=3,
-            prompt_fidelity=4,
-            audio=5,
-        ),
-    ),
-    Model(
-        id="veo-3.1-fast",
-        title="Veo 3.1 Fast",
-        family="veo",
-        flagship=False,
-        scores=_scores(
-            OURS,
-            cinematic=3,
-            resolution=3,
-            length=5,
-            physics=4,
-            speed=5,
-            character_consistency=3,
-            prompt_fidelity=3,
-            audio=4,
-        ),
-    ),
-    Model(
-        id="veo-3.1-lite",
-        title="Veo 3.1 Lite",
-        family="veo",
-        flagship=False,
-        scores=_scores(
-            OURS,
-            cinematic=3,
-            resolution=3,
-            length=4,
-            physics=3,
-            speed=5,
-            character_consistency=2,
-            prompt_fidelity=3,
-            audio=4,
-        ),
-    ),
-)
 
 LANDSCAPE = {"720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 MAX_SEED = 4_294_967_295

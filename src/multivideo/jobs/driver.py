@@ -171,9 +171,14 @@ class Driver:
     async def _send(self, job: Job, order: Order, provider: str) -> None:
         """Send one paid call. The first one's error is the caller's; a later one's leaves the job with fewer takes."""
         site = self.sites[provider]
+
+        async def keep(vendor: VendorRef) -> None:  # from here on the paid job cannot be lost, not even by a cancel
+            job.attempts.append(Attempt(self._attempt_ref(job, order, vendor)))
+            self.jobs[job.id] = job
+
         try:
             step = site.channel.provider.submit(order)
-            vendor = await self.sender.take(site.channel, step, StepKind.SUBMIT, self._told(job, order.attempt_id))
+            await self.sender.take(site.channel, step, StepKind.SUBMIT, self._told(job, order.attempt_id), keep)
         except MultiVideoError as error:
             error.job_id, error.attempt_id, error.step = job.id, order.attempt_id, StepKind.SUBMIT.value
             error.provider = provider
@@ -184,9 +189,6 @@ class Driver:
             job.shortfalls.append(error)
             await job.tell(Failed, error=error, attempt_id=order.attempt_id)
             return
-        attempt = Attempt(self._attempt_ref(job, order, vendor))
-        job.attempts.append(attempt)  # before anything is awaited: from here on the paid job cannot be lost
-        self.jobs[job.id] = job
         await job.tell(
             Submitted, model=order.model, provider=provider, ref=job.ref, segment=1, attempt_id=order.attempt_id
         )

@@ -80,6 +80,8 @@ class VertexDoor:
                 return self._desk.grant(request)
         account = self._account(request)
         match request.method, request.segments[1:]:
+            case "GET", ("storage", "v1", "b", bucket, "o"):
+                return self._listing(bucket, request.query.get("prefix", ""))
             case "GET", ("storage", "v1", "b", bucket, "o", *path):
                 return await self._object(request, f"gs://{bucket}/{'/'.join(path)}")
             case "POST", ("upload", "storage", "v1", "b", bucket, "o"):
@@ -182,6 +184,21 @@ class VertexDoor:
             self._results[address] = job, clip
             links.append({"gcsUri": address, "mimeType": "video/mp4"})
         return links
+
+    def _listing(self, bucket: str, prefix: str) -> Reply:
+        """The objects of a bucket, by name: results are there once they are made, whether anybody asked or not."""
+        now = self._store.clock.wall()
+        for job in self._store.all(_NAME):
+            if job.request["storageUri"] is not None and job.state(now) is State.DONE:
+                self._links(job)
+        start = f"gs://{bucket}/"
+        names = sorted(
+            address.removeprefix(start) for address in (*self._results, *self._uploads) if address.startswith(start)
+        )
+        items = [
+            {"kind": "storage#object", "bucket": bucket, "name": name} for name in names if name.startswith(prefix)
+        ]
+        return json_reply(200, {"kind": "storage#objects", **({"items": items} if items else {})})
 
     async def _object(self, request: Request, address: str) -> Reply:
         """An object of a bucket: its bytes with `alt=media`, else what is known of it."""

@@ -6,7 +6,8 @@ import hashlib
 import os
 import secrets
 import shutil
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,21 +17,26 @@ from attrs import frozen
 from ..errors import DownloadFailed, LedgerError, ProviderError
 from ..wire import Asset, Resend, WireResponse
 from .carrier import CarrierFault, Incoming
-from .retry import Outcome, StepKind
+from .retry import Outcome, StepKind, asked_wait
 from .sender import Channel, OnRetry, Sender, TryFailed
 
 __all__ = ["Fetched", "fetch", "keep"]
 
 MOST_VIDEO_BYTES = 4 * 1024**3
+LIMIT_S = 900.0
 
 
 @frozen
 class Fetched:
-    """A take that lies whole beside its target, under a temporary name."""
+    """A take that lies whole beside its target, under a temporary name.
+
+    `source` is the file it was copied from, if it came inside an answer: kept until the take has its own name.
+    """
 
     part: Path
     size_bytes: int
     sha256: str
+    source: Path | None = None
 
     def discard(self) -> None:
         """Remove the file; harmless after it was kept."""
@@ -46,13 +52,17 @@ async def fetch(
     """
     if asset.file is not None:
         with sender.clock.working():
-            return await to_thread.run_sync(_adopt, asset.file, folder)
+            return await to_thread.run_sync(_adopt, channel, asset.file, folder)
 
     async def once() -> Fetched:
         request = channel.provider.download(asset)
-        async with sender.stream(channel, request) as incoming:
-            await _refuse_answer(channel, incoming)
-            return await _to_disk(sender, incoming, folder)
+        try:
+            with sender.clock.fail_after(LIMIT_S):
+                async with sender.stream(channel, request) as incoming:
+                    await _refuse_answer(sender, channel, incoming)
+                    return await _to_disk(sender, channel, incoming, folder)
+        except TimeoutError:
+            raise TryFailed(Outcome.LOST, _failed(channel, f"it was not whole after {LIMIT_S:.0f} s")) from None
 
     try:
         return await sender.persist(once, StepKind.DOWNLOAD, Resend.ALWAYS, on_retry)
@@ -63,14 +73,20 @@ async def fetch(
 
 
 async def keep(sender: Sender, fetched: Fetched, target: Path) -> None:
-    """Give the file its name at once, and make the name itself durable."""
-    with sender.clock.working():
-        await to_thread.run_sync(_rename, fetched.part, target)
+    """Give the file its name at once, and make the name itself durable.
+
+    Raises: LedgerError; then, as when it is cancelled before, nothing is left under the temporary name.
+    """
+    try:
+        with sender.clock.working():
+            await to_thread.run_sync(_rename, fetched, target)
+    finally:
+        fetched.discard()
 
 
-async def _refuse_answer(channel: Channel, incoming: Incoming) -> None:
+async def _refuse_answer(sender: Sender, channel: Channel, incoming: Incoming) -> None:
     """Raise where the answer is no video at all, before a byte is written."""
-    kind = incoming.headers.get("content-type", "").partition(";")[0].strip()
+    kind = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
     if incoming.status != 200:
         head = bytearray()
         async with aclosing(incoming.chunks()) as chunks:
@@ -79,80 +95,94 @@ async def _refuse_answer(channel: Channel, incoming: Incoming) -> None:
                 if len(head) > 64 * 1024:
                     break
         error = channel.provider.refusal(WireResponse(incoming.status, incoming.headers, bytes(head)))
-        what = error.what.rstrip(".") if error is not None else f"the file's address answered {incoming.status}"
+        failed = _failed(channel, error.what.rstrip(".") if error else f"its address answered {incoming.status}")
+        failed.retry_after = asked_wait(incoming.headers, sender.clock.wall())
         passing = incoming.status in {404, 408, 425, 429} or incoming.status >= 500
-        raise TryFailed(Outcome.FAULTY if passing else Outcome.REFUSED, _failed(channel, what))
-    if kind in {"text/html", "application/json"}:
-        raise TryFailed(Outcome.FAULTY, _failed(channel, f"the file's address answered {kind} instead of a video"))
+        raise TryFailed(Outcome.FAULTY if passing else Outcome.REFUSED, failed)
+    if kind.startswith("text/") or kind.endswith(("json", "xml")):
+        raise TryFailed(Outcome.FAULTY, _failed(channel, f"its address answered {kind} instead of a video"))
 
 
-async def _to_disk(sender: Sender, incoming: Incoming, folder: Path) -> Fetched:
-    part, handle = _temporary(folder)
+async def _to_disk(sender: Sender, channel: Channel, incoming: Incoming, folder: Path) -> Fetched:
+    part, out = _temporary(folder)
     size, digest = 0, hashlib.sha256()
     try:
-        with os.fdopen(handle, "wb") as out:
-            async with aclosing(incoming.chunks()) as chunks:
-                async for chunk in chunks:
-                    size += len(chunk)
-                    if size > MOST_VIDEO_BYTES:
-                        raise TryFailed(Outcome.REFUSED, DownloadFailed(f"The file is over {MOST_VIDEO_BYTES} bytes."))
-                    digest.update(chunk)
+        async with aclosing(incoming.chunks()) as chunks:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > MOST_VIDEO_BYTES:
+                    what = f"it is larger than {MOST_VIDEO_BYTES} bytes"
+                    raise TryFailed(Outcome.REFUSED, _failed(channel, what))
+                digest.update(chunk)
+                with _writing(folder):
                     out.write(chunk)
-            promised = incoming.headers.get("content-length", "")
-            if promised.isdigit() and int(promised) != size:
-                raise CarrierFault(f"{size} of {promised} bytes came", sent=True)
-            with sender.clock.working():
-                await to_thread.run_sync(_flush, out)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise _unwritable(folder, error) from None
+        promised = incoming.headers.get("content-length", "")
+        if promised.isdecimal() and int(promised) != size:
+            raise CarrierFault(f"{size} of {promised} bytes came", sent=True)
+        with _writing(folder), sender.clock.working():
+            await to_thread.run_sync(_flush, out)
     except BaseException:
+        with suppress(OSError):  # a full disk says so once more
+            out.close()
         part.unlink(missing_ok=True)
         raise
     return Fetched(part, size, digest.hexdigest())
 
 
 def _flush(out: BinaryIO) -> None:
-    out.flush()
-    os.fsync(out.fileno())
+    with out:
+        out.flush()
+        os.fsync(out.fileno())
 
 
-def _temporary(folder: Path) -> tuple[Path, int]:
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Around what touches the disk, and nothing that touches the network, whose errors look alike."""
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def _temporary(folder: Path) -> tuple[Path, BinaryIO]:
     part = folder / f".multivideo-{secrets.token_hex(8)}.part"
+    with _writing(folder):
+        return part, part.open("xb")
+
+
+def _adopt(channel: Channel, file: Path, folder: Path) -> Fetched:
+    """Copy a file that came inside an answer."""
     try:
-        return part, os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        source = file.open("rb")
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise _failed(channel, f"the file that came inside its answer is gone ({error.strerror})") from None
+    with source:
+        part, out = _temporary(folder)
+        try:
+            with _writing(folder), out:
+                shutil.copyfileobj(source, out, 1024 * 1024)
+                size = out.tell()
+                _flush(out)
+            with _writing(folder), part.open("rb") as done:
+                sha256 = hashlib.file_digest(done, "sha256").hexdigest()
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    return Fetched(part, size, sha256, file)
 
 
-def _adopt(file: Path, folder: Path) -> Fetched:
-    """Take over a file that came inside an answer."""
-    part, handle = _temporary(folder)
-    try:
-        with file.open("rb") as source, os.fdopen(handle, "wb") as out:
-            shutil.copyfileobj(source, out, 1024 * 1024)
-            _flush(out)
-            size = out.tell()
-        with part.open("rb") as done:
-            sha256 = hashlib.file_digest(done, "sha256").hexdigest()
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise _unwritable(folder, error) from None
-    file.unlink(missing_ok=True)
-    return Fetched(part, size, sha256)
-
-
-def _rename(part: Path, target: Path) -> None:
-    try:
-        part.replace(target)
-        if os.name == "posix":
+def _rename(fetched: Fetched, target: Path) -> None:
+    with _writing(target.parent):
+        fetched.part.replace(target)
+    if fetched.source is not None:
+        fetched.source.unlink(missing_ok=True)
+    if os.name == "posix":
+        with suppress(OSError):  # some network file systems cannot flush a folder; the file is there all the same
             folder = os.open(target.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
-    except OSError as error:
-        raise _unwritable(target.parent, error) from None
 
 
 def _unwritable(folder: Path, error: OSError) -> LedgerError:

@@ -9,6 +9,7 @@ import anyio
 from anyio import to_thread
 
 from ..errors import AuthenticationFailed
+from .carrier import CarrierFault
 
 __all__ = ["GoogleSigner"]
 
@@ -35,8 +36,6 @@ class GoogleSigner:
     def _fresh(self) -> dict[str, str]:
         try:
             import google.auth
-            import google.auth.exceptions
-            import google.auth.transport
         except ImportError:
             raise AuthenticationFailed(
                 "Vertex AI needs Google's credentials, and google-auth is not installed.",
@@ -50,10 +49,11 @@ class GoogleSigner:
                 self._credentials = self._credentials.with_scopes([_SCOPE])
             headers: dict[str, str] = {}
             self._credentials.before_request(transport, "POST", "https://aiplatform.googleapis.com/", headers)
-        except google.auth.exceptions.GoogleAuthError as error:
+        except Exception as error:  # noqa: BLE001 - credentials may be anybody's, and their words may hold the key
             raise AuthenticationFailed(
                 f"Google gave no access token ({type(error).__name__}).",
                 hint="gcloud auth application-default login, or Veo(credentials=...)",
+                retryable=getattr(error, "retryable", False) is True,
             ) from None
         return {
             name: value for name, value in headers.items() if name.lower() in {"authorization", "x-goog-user-project"}
@@ -68,8 +68,14 @@ class _Response:
 def _call(
     url: str, method: str = "GET", body: Any = None, headers: Any = None, timeout: float | None = None, **_: Any
 ) -> _Response:
-    """What google-auth calls a transport."""
+    """What google-auth calls a transport. Raises: its TransportError, by which it knows that a network is not there."""
+    from google.auth import exceptions
+
     from .http import fetch_blocking
 
+    failed: Any = exceptions.TransportError
     content = body.encode() if isinstance(body, str) else body
-    return _Response(*fetch_blocking(method, url, headers or {}, content, timeout or 30))
+    try:
+        return _Response(*fetch_blocking(method, url, headers or {}, content, timeout or 30))
+    except CarrierFault as fault:
+        raise failed(fault.what, retryable=True) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -195,10 +195,10 @@ class Sender:
             raise _refused(channel, f"it named {bad}, which is not asked") from None
         headers, body = _encoded(request)
         if request.signed and origin(url) in {origin(home) for home in homes}:
-            headers |= {name.lower(): value for name, value in (await self._signature(channel)).items()}
+            headers |= {name.lower(): value for name, value in (await self._signature(channel, request)).items()}
         return Outgoing(request.method, url, headers, body, request.resend is not Resend.ALWAYS)
 
-    async def _signature(self, channel: Channel) -> Mapping[str, str]:
+    async def _signature(self, channel: Channel, request: WireRequest) -> Mapping[str, str]:
         """The signer's headers; whatever it raises, nothing was sent."""
         name = channel.provider.name
         try:
@@ -212,7 +212,7 @@ class Sender:
             )
         except Exception as strange:  # noqa: BLE001 - a signer is somebody else's code, and its words may hold the key
             failed = AuthenticationFailed(f"The credential for {name} could not be had ({type(strange).__name__}).")
-        failed.provider, failed.cost = name, failed.cost or "no, nothing was sent"
+        failed.provider, failed.cost = name, _cost_of_nothing(request)
         raise TryFailed(Outcome.NOT_SENT if failed.retryable else Outcome.REFUSED, failed) from None
 
     @asynccontextmanager
@@ -263,31 +263,30 @@ async def _to_its_end(call: Callable[[], Awaitable[T]]) -> T:
 async def _whole(incoming: Incoming, spiller: Spiller | None) -> tuple[bytes, tuple[Path, ...]]:
     """The body, under the cap. Raises: ValueError where it is too large or not as it says it is."""
     gzipped = incoming.headers.get("content-encoding", "").strip().lower() == "gzip"
+    unzip = zlib.decompressobj(31) if gzipped else None
     kept = bytearray()
     async with aclosing(incoming.chunks()) as chunks:
-        async for plain in _unzipped(chunks) if gzipped else chunks:
-            if spiller is None:
-                kept += plain
-            else:
-                spiller.feed(plain)
-            if (len(kept) if spiller is None else spiller.kept_bytes) > MOST_JSON_BYTES:
-                raise ValueError(f"an answer of more than {MOST_JSON_BYTES} bytes")
+        async for chunk in chunks:
+            for plain in (chunk,) if unzip is None else _inflated(unzip, chunk):
+                if spiller is None:
+                    kept += plain
+                else:
+                    spiller.feed(plain)
+                if (len(kept) if spiller is None else spiller.kept_bytes) > MOST_JSON_BYTES:
+                    raise ValueError(f"an answer of more than {MOST_JSON_BYTES} bytes")
+    if unzip is not None and (unzip.unused_data or not unzip.eof):
+        raise ValueError("a gzip body that is not whole")
     return (bytes(kept), ()) if spiller is None else spiller.finish()
 
 
-async def _unzipped(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """The content of a gzip body in pieces of a bounded size, whatever it inflates to."""
-    unzip = zlib.decompressobj(31)
+def _inflated(unzip: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
+    """What a piece of gzip holds, in pieces of a bounded size, whatever it inflates to."""
     try:
-        async for chunk in chunks:
-            rest = chunk
-            while rest:
-                yield unzip.decompress(rest, _MOST_INFLATED)
-                rest = unzip.unconsumed_tail
+        while chunk:
+            yield unzip.decompress(chunk, _MOST_INFLATED)
+            chunk = unzip.unconsumed_tail
     except zlib.error:
         raise ValueError("a body that is no gzip") from None
-    if not unzip.eof or unzip.unused_data:
-        raise ValueError("a gzip body that is not whole")
 
 
 def _read(channel: Channel, exchange: Exchange[T], response: WireResponse, clock: Clock) -> T:
@@ -321,8 +320,8 @@ def _no(exchange: Exchange[T], error: MultiVideoError, response: WireResponse, c
 def _lost(channel: Channel, request: WireRequest, what: str, *, sent: bool) -> TryFailed:
     name = channel.provider.name
     if not sent:
-        text = f"{name} cannot be reached: {what}."
-        return TryFailed(Outcome.NOT_SENT, ProviderUnavailable(text, cost="no, nothing was sent", provider=name))
+        text, cost = f"{name} cannot be reached: {what}.", _cost_of_nothing(request)
+        return TryFailed(Outcome.NOT_SENT, ProviderUnavailable(text, cost=cost, provider=name))
     if request.resend is Resend.ALWAYS:
         return TryFailed(Outcome.LOST, ProviderUnavailable(f"{name} gave no answer: {what}.", provider=name))
     unknown = OutcomeUnknown(
@@ -332,6 +331,11 @@ def _lost(channel: Channel, request: WireRequest, what: str, *, sent: bool) -> T
         provider=name,
     )
     return TryFailed(Outcome.LOST, unknown)
+
+
+def _cost_of_nothing(request: WireRequest) -> str:
+    """What a request costs that never left; a read says nothing of it: its job may be paid already."""
+    return "" if request.resend is Resend.ALWAYS else "no, nothing was sent"
 
 
 def _refused(channel: Channel, what: str) -> TryFailed:

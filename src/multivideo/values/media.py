@@ -159,7 +159,7 @@ def _picture_bytes(data: bytes) -> Media:
 def _end_of(last_frame: Callable[[], Any]) -> Any:
     try:
         return last_frame()
-    except (OSError, ValueError, ImportError) as error:  # the file is gone, is no video, or the extra `media` is missing
+    except (OSError, ValueError, ImportError) as error:  # no file, no video, or no extra `media`
         raise ValueError(f"a Video whose last frame cannot be had ({error})") from None
 
 
