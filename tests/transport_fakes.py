@@ -55,13 +55,13 @@ class Reply:
     pause: Callable[[], Any] | None = None
     """Awaited before each chunk."""
 
-    async def body(self) -> AsyncGenerator[bytes, None]:
+    async def body(self, clock: Clock) -> AsyncGenerator[bytes, None]:
         for chunk in self.chunks:
             if self.pause is not None:
                 await self.pause()
             yield chunk
         if self.stalls:
-            await anyio.sleep_forever()
+            await clock.sleep(10**6)  # virtual time passes only while somebody sleeps
         if self.fault is not None:
             raise self.fault
 
@@ -81,9 +81,10 @@ class _Incoming:
     status: int
     headers: Mapping[str, str]
     _reply: Reply
+    _clock: Clock
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
-        return self._reply.body()
+        return self._reply.body(self._clock)
 
 
 Act = Reply | CarrierFault | Callable[[Outgoing], Any]
@@ -96,6 +97,7 @@ class ScriptedCarrier:
     script: list[Act]
     seen: list[Outgoing] = field(factory=list)
     open_now: int = 0
+    clock: Clock = field(factory=VirtualClock)
 
     @asynccontextmanager
     async def open(self, message: Outgoing) -> AsyncIterator[Incoming]:
@@ -108,7 +110,7 @@ class ScriptedCarrier:
             raise act
         self.open_now += 1
         try:
-            yield _Incoming(act.status, act.headers, act)
+            yield _Incoming(act.status, act.headers, act, self.clock)
         finally:
             self.open_now -= 1
 
@@ -228,4 +230,6 @@ def channel(provider: Toy | None = None, signer: Signer | None = None) -> Channe
 
 
 def sender(carrier: ScriptedCarrier, clock: Clock | None = None, random: Callable[[], float] = lambda: 1.0) -> Sender:
-    return Sender(carrier, clock or VirtualClock(), random)
+    """A sender over the script; both live by the same clock."""
+    carrier.clock = clock or carrier.clock
+    return Sender(carrier, carrier.clock, random)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 from attrs import field, frozen
 
 from .catalog.book import Catalog
-from .client import SANDBOX_DAY, AsyncClient
+from .client import SANDBOX_DAY, SANDBOX_LATENCY, AsyncClient
 from .clock import Clock
 from .errors import StillRunning
 from .jobs.job import Job
@@ -79,7 +79,7 @@ class Client:
         cls,
         *,
         emulator: Emulator | None = None,
-        latency: float | None = 1.0,
+        latency: float | None = SANDBOX_LATENCY,
         as_of: dt.date = SANDBOX_DAY,
         policy: Any = None,
         home: str | os.PathLike[str] | None = None,

@@ -228,13 +228,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_spec(command("generate", _generate, "Make a video."))
     plan = command("plan", _plan, "What would run, what it costs, and why. Free: nothing is sent.")
     _add_spec(plan)
-    plan.add_argument("--as-of", type=dt.date.fromisoformat, metavar="DATE", help="answer as on that day")
+    plan.add_argument("--as-of", type=_day, metavar="DATE", help="answer as on that day")
     models = command("models", _models, "Every model on every access path, as of today.")
     views = models.add_mutually_exclusive_group()
     views.add_argument("--access", action="store_true", help="entry cost, billing, set-up and regions")
     views.add_argument("--scorecard", action="store_true", help="stars of the flagships by category")
     sandbox = command("sandbox", _sandbox, "Serve the emulator on a port until Ctrl-C.")
-    sandbox.add_argument("--port", type=int, default=8090, help="0 takes a free one (default: %(default)s)")
+    sandbox.add_argument("--port", type=_port, default=8090, help="0 takes a free one (default: %(default)s)")
     sandbox.add_argument("--latency", type=float, metavar="SECONDS", help="of each job; left out: as the vendors")
     sandbox.add_argument("--file-uris", choices=["upstream", "self"], default="upstream")
     return parser
@@ -284,6 +284,19 @@ def _usd(text: str) -> Credits:
         return Credits.from_usd(Decimal(text))
     except (InvalidOperation, ValueError):
         raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars such as 2.50") from None
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-08-01") from None
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to 65535")
+    return int(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -20,7 +20,8 @@ from .catalog.book import Catalog
 from .clock import Clock, SystemClock
 from .errors import InvalidRequest, MultiVideoError, Problem, UnsupportedFeature
 from .providers.accounts import ACCOUNT_KINDS, Account, BearerToken, Kling, OpenAIVideos, Veo, from_environment
-from .routing.plan import Offer, make_plan, why_not
+from .routing.plan import NO_KEY, Offer, make_plan, why_not
+from .values.media import with_article
 from .values.plan import Plan, Quote
 from .values.refs import JobRef
 from .values.request import VideoRequest, VideoSpec
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient"]
 
 SANDBOX_DAY = dt.date(2026, 8, 1)  # all three models were served
+SANDBOX_LATENCY = 1.0  # seconds of a pretend job
 _HOW = {"save_to", "on_event", "deadline", "poll_interval", "tags", "strict"}  # of a ready plan, these may still change
 
 
@@ -70,7 +72,7 @@ class AsyncClient:
         self._emulator_is_shared = False
         self._as_of: dt.date | None = None
         if providers is None and os.environ.get("MULTIVIDEO_SANDBOX", "") not in {"", "0"}:
-            self._enter_sandbox(None, None, clock)
+            self._enter_sandbox(None, SANDBOX_LATENCY, clock)
             providers = _sandbox_accounts()
         self.providers: tuple[Account, ...] = from_environment(os.environ) if providers is None else _checked(providers)
         self._policy, self._home = policy, home
@@ -84,7 +86,7 @@ class AsyncClient:
         cls,
         *,
         emulator: Emulator | None = None,
-        latency: float | None = 1.0,
+        latency: float | None = SANDBOX_LATENCY,
         as_of: dt.date = SANDBOX_DAY,
         policy: Any = None,
         home: str | os.PathLike[str] | None = None,
@@ -104,7 +106,7 @@ class AsyncClient:
         """
         client = cls(providers=_sandbox_accounts(), policy=policy, home=home, catalog=catalog, clock=clock)
         client._enter_sandbox(emulator, latency, clock)
-        client._as_of = as_of
+        client._as_of = client._day(as_of)
         return client
 
     def _enter_sandbox(self, emulator: Emulator | None, latency: float | None, clock: Clock | None) -> None:
@@ -221,8 +223,13 @@ class AsyncClient:
         return f"{type(self).__name__}({', '.join(account.name for account in self.providers) or 'no provider'})"
 
     def _day(self, as_of: dt.date | None) -> dt.date:
-        if as_of is not None:
+        if isinstance(as_of, dt.datetime):
+            return as_of.date()
+        if isinstance(as_of, dt.date):
             return as_of
+        if as_of is not None:
+            asked = with_article(type(as_of).__name__)
+            raise InvalidRequest.of([Problem("as_of", asked, "a date: datetime.date(2026, 8, 1)")])
         return self._as_of or dt.datetime.fromtimestamp(self._clock.wall(), dt.UTC).date()
 
     @cached_property
@@ -236,7 +243,7 @@ class AsyncClient:
         hints = {kind.path: kind.hint for kind in ACCOUNT_KINDS}
         have = {account.path for account in self.providers}
         missing = [
-            Offer(path, self._scores(path.model), key_hint=f"no key: {hints.get(path.path, 'configure a provider')}")
+            Offer(path, self._scores(path.model), key_hint=f"{NO_KEY}{hints.get(path.path, 'configure a provider')}")
             for path in self._catalog.paths
             if path.path not in have
         ]
@@ -343,6 +350,13 @@ def _sandbox_accounts() -> tuple[Account, ...]:
 
 
 def _checked(providers: Sequence[Account]) -> tuple[Account, ...]:
+    allowed = "a list of multivideo.Kling(...), Veo(...) and OpenAIVideos(...)"
+    if not isinstance(providers, Sequence):
+        raise InvalidRequest.of([Problem("providers", with_article(type(providers).__name__), allowed)])
+    for account in providers:
+        if isinstance(account, type) or not callable(getattr(account, "backend", None)):
+            asked = f"a list with {with_article(type(account).__name__)}"
+            raise InvalidRequest.of([Problem("providers", asked, allowed)])
     names = [account.name for account in providers]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -251,8 +251,9 @@ def video_json(video: Video) -> dict[str, Any]:
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """A plan as JSON can hold it; the prompt is left out."""
-    names = ("as_of", "policy", "brief", "model", "provider", "segments", "quote", "ranked", "rejected")
-    return {name: _plain(getattr(plan, name)) for name in names}
+    names = ("as_of", "policy", "brief", "model", "provider", "segments", "quote", "rejected")
+    ranked = [{**_plain(row.candidate), "score": row.score, "terms": _plain(row.terms)} for row in plan.ranked]
+    return {**{name: _plain(getattr(plan, name)) for name in names}, "candidates": ranked}
 
 
 def error_json(error: MultiVideoError) -> dict[str, Any]:

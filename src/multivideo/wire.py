@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -71,7 +71,7 @@ class WireRequest:
     """
 
     method: str
-    url: str
+    url: str = field(repr=lambda url: repr(url.partition("?")[0]))  # the query of a result may be its signature
     json: Mapping[str, Any] | None = field(default=None, repr=lambda body: "None" if body is None else "{...}")
     parts: tuple[Part, ...] = ()
     headers: Mapping[str, str] = field(factory=dict)
@@ -98,6 +98,8 @@ class WireResponse:
             return _DECODER.decode(self.body.decode("utf-8-sig"))
         except RecursionError:
             raise ValueError("JSON nested too deep") from None
+        except InvalidOperation:
+            raise ValueError("JSON with a number beyond all numbers") from None
 
     @property
     def request_id(self) -> str | None:

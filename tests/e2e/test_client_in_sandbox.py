@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 
 import multivideo as mv
-from conftest import PROMPT
 from multivideo.clock import VirtualClock
 from multivideo.sandbox import Emulator
-from multivideo.sandbox.render import overlay_box
+from multivideo.sandbox.render import Clip, overlay_box
 from multivideo.transport.embedded import HOME
+from scenes import PROMPT, cached_render
 
 pytestmark = pytest.mark.anyio
 Sandbox = Callable[..., mv.AsyncClient]
@@ -461,8 +461,6 @@ def first_picture(path: Path) -> Image.Image:
 
 def small() -> bytes:
     """A tiny real video, the same for every job."""
-    from conftest import cached_render
-    from multivideo.sandbox.render import Clip
 
     return cached_render(Clip(model="any", prompt="", seed=0, width=64, height=36, seconds=1, fps=24, audio=False))
 

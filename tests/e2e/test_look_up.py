@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import multivideo as mv
-from conftest import PROMPT
 from multivideo.clock import VirtualClock
 from multivideo.providers.accounts import Account
 from multivideo.sandbox import Emulator
@@ -16,6 +15,7 @@ from multivideo.transport.embedded import HOME, EmbeddedCarrier
 from multivideo.transport.retry import StepKind
 from multivideo.transport.sender import Channel, Sender
 from multivideo.wire import JobStatus, LookUp
+from scenes import PROMPT
 
 pytestmark = pytest.mark.anyio
 

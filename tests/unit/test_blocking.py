@@ -131,7 +131,7 @@ def test_another_client_goes_on_from_the_reference_of_a_job(tmp_path: Path, emul
 def test_errors_pass_through_as_they_are(client: mv.Client, emulator: Emulator) -> None:
     with pytest.raises(mv.UnsupportedFeature) as refused:
         client.generate("a fox in snow", model="veo-3.1", duration=7)
-    assert str(refused.value).startswith("veo-3.1 cannot make a 7 s clip.\n  asked:   duration=7\n")
+    assert str(refused.value).startswith("veo-3.1 cannot make a 7 s clip.\n  asked:   duration=7")
     emulator.fault("vertex", submit=403)
     with pytest.raises(mv.AuthenticationFailed) as forbidden:
         client.generate("a fox in snow", **cheap())

@@ -14,7 +14,7 @@ from ..values.credits import Credits
 from ..values.plan import ExpectedTime, Quote, QuoteLine, Refusal, Segment
 from ..values.request import Mode, VideoRequest
 from . import guide, kling, openai, veo
-from .check import fit, wishes
+from .check import any_of, fit, wishes
 from .facts import AccessRow, Certainty, Model, ModelPath, Rate
 
 __all__ = ["Catalog", "expected_time", "price"]
@@ -69,7 +69,9 @@ class Catalog:
         model, path = self.resolve(name)
         found = [row for row in self.paths if row.model == model and path in (None, row.path)]
         if len(found) != 1:
-            raise InvalidRequest.of([Problem("model", f'"{name}"', self._names())])
+            asked, there_is = f'"{name[:80]}"', [row.name for row in self.paths if model in (None, row.model)]
+            what = f"{asked} means no model at one access path."
+            raise InvalidRequest.of([Problem("model", asked, any_of(there_is) if there_is else self._names(), what)])
         return found[0]
 
     def resolve(self, name: str) -> tuple[str | None, str | None]:
@@ -99,7 +101,12 @@ class Catalog:
     def durations(
         self, name: str, *, mode: Mode | str = Mode.TEXT, resolution: str | None = None, audio: bool | None = None
     ) -> tuple[int, ...]:
-        """The seconds that are left for `model@path` under the other wishes."""
+        """The seconds that are left for `model@path` under the other wishes.
+
+        Raises: InvalidRequest for a model, mode or resolution that is not known.
+        """
+        if mode not in set(Mode):
+            raise InvalidRequest.of([Problem("mode", repr(mode), any_of(Mode))])
         facts = self.path(name).mode(Mode(mode))
         if facts is None:
             return ()

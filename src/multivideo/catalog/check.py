@@ -167,14 +167,15 @@ def _no_mode(request: VideoRequest, path: ModelPath, facts: ModeFacts | None) ->
         Mode.SHOTS: "shots",
     }.get(mode, "source_video")
     start = _STARTS[mode]
+    asked = f"{named} ({start})"
     offered = [_STARTS[row.mode] for row in path.modes if row.built]
     allowed = f"{any_of(offered)} only" if offered else "nothing: no mode of it is built yet in this release"
     source = str((facts or path.modes[0]).source)
     if facts is not None:
         text = f"not built yet in this release: {start}"
-        return Refusal(named, start, allowed, source, what=f"cannot be asked yet ({text})", reason=text)
+        return Refusal(named, asked, allowed, source, what=f"cannot be asked yet ({text})", reason=text)
     what, reason = f"does not know {start}", f"takes {allowed}, asked {start}"
-    return Refusal(named, start, allowed, source, what=what, reason=reason)
+    return Refusal(named, asked, allowed, source, what=what, reason=reason)
 
 
 def _text_refusals(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
@@ -226,7 +227,10 @@ def _flaws(image: Media, rule: ImageRule) -> Iterable[tuple[str, str]]:
         yield f"a picture of {seen.width}x{seen.height} pixels", f"each side at least {rule.min_side} pixels"
     sides = sorted((seen.width, seen.height))
     if rule.max_ratio is not None and Fraction(sides[1], sides[0]) > Fraction(rule.max_ratio):
-        yield f"a picture of {seen.width}x{seen.height} pixels", f"the longer side at most {rule.max_ratio} times the shorter"
+        yield (
+            f"a picture of {seen.width}x{seen.height} pixels",
+            f"the longer side at most {rule.max_ratio} times the shorter",
+        )
 
 
 def _shape_refusal(

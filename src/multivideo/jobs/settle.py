@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from fractions import Fraction
 
 from attrs import frozen
 
@@ -29,8 +30,9 @@ def settle_success(
     """What a finished attempt cost. `delivered` takes came; `listed`: its price stands in the vendor's list."""
     if (reported := _reported(charge, unit_prices)) is not None:
         return reported
-    share = Credits(micro_usd=ref.held_micro_usd * delivered // ref.samples)
-    return Settlement(share, "derived" if listed else "assumed")
+    # never more than was held, whatever came; half a micro-USD goes to the even side
+    share = round(Fraction(ref.held_micro_usd * min(delivered, ref.samples), ref.samples))
+    return Settlement(Credits(micro_usd=share), "derived" if listed else "assumed")
 
 
 def settle_failure(
@@ -44,9 +46,9 @@ def settle_failure(
     if (reported := _reported(charge, unit_prices)) is not None:
         return reported
     row = next((row for row in rows if row.kind == kind), None)
-    if row is None or row.charged:
-        return Settlement(Credits(micro_usd=ref.held_micro_usd), "assumed")
-    return Settlement(Credits(micro_usd=0), "derived" if row.certainty is Certainty.DOCUMENTED else "assumed")
+    charged = row is None or row.charged
+    sure = row is not None and row.certainty is Certainty.DOCUMENTED
+    return Settlement(Credits(micro_usd=ref.held_micro_usd if charged else 0), "derived" if sure else "assumed")
 
 
 def _reported(charge: Charge | None, unit_prices: Mapping[str, Credits]) -> Settlement | None:
@@ -56,11 +58,13 @@ def _reported(charge: Charge | None, unit_prices: Mapping[str, Credits]) -> Sett
     amount = charge.amount or Credits(micro_usd=0)
     if charge.units is not None:
         unit_price = unit_prices.get(charge.unit or "")
+        if unit_price is None:
+            return None
         try:
-            units = Decimal(charge.units)
-        except InvalidOperation:
+            in_units = Credits.from_usd(Decimal(charge.units) * unit_price.usd)
+        except (ArithmeticError, ValueError):  # no number, or none that money can be
             return None
-        if unit_price is None or not units.is_finite() or units < 0:
+        if in_units.micro_usd < 0:
             return None
-        amount += Credits.from_usd(units * unit_price.usd)
-    return Settlement(amount, "reported")
+        amount += in_units
+    return Settlement(amount, "reported") if amount.micro_usd >= 0 else None

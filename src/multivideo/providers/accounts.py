@@ -177,7 +177,7 @@ class Kling:
     @property
     def own(self) -> bool:
         """Whether requests go to an address of the user's own."""
-        return self.base_url is not None
+        return _is_own(self.base_url, "klingai.com", "kling.ai")
 
     @property
     def place(self) -> str | None:
@@ -196,7 +196,8 @@ class Kling:
         """
         if self.dialect == "legacy":
             raise _not_built(self, 'dialect="legacy"', "Kling(api_key=...), which speaks the current protocol")
-        return KlingBackend(self.name, self.base_url or f"https://api-{self.region}.klingai.com", self.region)
+        url = self.base_url or f"https://api-{self.region}.klingai.com"
+        return KlingBackend(self.name, url, self.region if self.place and f"-{self.region}." in url else "")
 
     def signer(self) -> Signer:
         """Sends the API key.
@@ -273,7 +274,7 @@ class Veo:
     @property
     def own(self) -> bool:
         """Whether requests go to an address of the user's own."""
-        return self.base_url is not None
+        return _is_own(self.base_url, "googleapis.com")
 
     @property
     def place(self) -> str | None:
@@ -300,7 +301,7 @@ class Veo:
             self.project,
             self.location,
             f"{self.output_uri.rstrip('/')}/" if self.output_uri else None,
-            self.storage_url or f"{self.base_url or 'https://storage.googleapis.com'}/storage/v1",
+            self.storage_url or f"{self.base_url if self.own else 'https://storage.googleapis.com'}/storage/v1",
         )
 
     def signer(self) -> Signer:
@@ -364,7 +365,7 @@ class OpenAIVideos:
     @property
     def own(self) -> bool:
         """Whether requests go to an address of the user's own."""
-        return self.base_url is not None
+        return _is_own(self.base_url, "openai.com")
 
     @property
     def place(self) -> None:
@@ -470,6 +471,12 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_own(url: str | None, *domains: str) -> bool:
+    """Whether an address is not the vendor's; one that is keeps the vendor's dates, prices and regions."""
+    host = (urlsplit(url).hostname or "").rstrip(".") if url is not None else ""
+    return url is not None and not any(host == domain or host.endswith(f".{domain}") for domain in domains)
 
 
 def _choice(account: _AnyAccount, name: str, *words: str) -> list[Problem]:

@@ -15,6 +15,7 @@ from attrs import frozen
 from ..errors import (
     AuthenticationFailed,
     ContentFiltered,
+    Fault,
     InvalidRequest,
     MultiVideoError,
     OutcomeUnknown,
@@ -31,6 +32,8 @@ from ..wire import Answer, AnswerRule, Asset, Order, WireRequest, WireResponse
 
 __all__ = [
     "HTTP_RULES",
+    "MOST_TAKES",
+    "NO_PROOF",
     "Judged",
     "Said",
     "accepting",
@@ -53,6 +56,7 @@ __all__ = [
     "unreadable",
     "unsupported_picture",
     "unwelcome",
+    "word_of",
 ]
 
 T = TypeVar("T")
@@ -68,7 +72,11 @@ HTTP_RULES: tuple[AnswerRule, ...] = (
 )
 """What HTTP itself says, for answers whose code a vendor's own rows do not name."""
 
-_NO_PROOF = AnswerRule(None, (), Answer.UNKNOWN, ProviderUnavailable, retryable=True)
+NO_PROOF = AnswerRule(None, (), Answer.UNKNOWN, ProviderUnavailable, retryable=True)
+"""The row of an answer that proves nothing about a paid submit."""
+
+MOST_TAKES = 8
+"""More files than any vendor makes with one call (Google: 4); what an answer names beyond that is not fetched."""
 
 
 def judge(rules: Sequence[AnswerRule], status: int, code: str, own_body: bool) -> AnswerRule:
@@ -80,17 +88,21 @@ def judge(rules: Sequence[AnswerRule], status: int, code: str, own_body: bool) -
             and (own_body or not rule.own_body)
         ):
             return rule
-    return _NO_PROOF
+    return NO_PROOF
 
 
 @frozen
 class Said:
-    """What an error answer says: code, text, whether the words are the vendor's own, and the wait it asks for."""
+    """What an error answer says: code, text, whether the words are the vendor's own, and the wait it asks for.
+
+    `request_id` is the vendor's name for the exchange, where the body gives it.
+    """
 
     code: str = ""
     message: str = ""
     own: bool = False
     retry_after: float | None = None
+    request_id: str | None = None
 
 
 @frozen
@@ -102,18 +114,32 @@ class Judged:
     hint: str = ""
 
 
-_KEYLIKE = re.compile(r"\b(?:sk-|api-key-|AIza|ya29\.|Bearer )[\w.*/+=-]{4,}")
-_LONGEST_TEXT = 300
+_KEYLIKE = re.compile(r"\b(?:sk-|api-key-|AIza|ya29\.|eyJ|Bearer |Basic )[\w.*/+=-]{4,}|[\w+/=-]{80,}")
+_REFUSED_KEY = re.compile(r"((?:key|token|credentials?)(?: provided)?[:=] ?)[^\s,;]+", re.IGNORECASE)
+_SIGNATURE = re.compile(r"(?<=://)[^\s/@]+@|[?#][^\s\"'<>]*=[^\s\"'<>]*")  # who asks, in an address
+_LONGEST_TEXT, _LONGEST_READ = 300, 4000
+_NO_ACCIDENT = 20  # so many characters of a prompt do not stand in another text by chance
 
 
 def quoted(text: str, prompt: str = "") -> str:
     """A vendor's text, fit for an error: one line, cut, without keys; nothing at all if it repeats the prompt."""
-    line = " ".join(text.split())
-    start = " ".join(prompt.split())[:40]  # a vendor may repeat only the beginning
-    if start and start in line:
-        return ""
-    line = _KEYLIKE.sub("***", "".join(c for c in line if c.isprintable()))
-    return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1] + "…"
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[:_LONGEST_READ]).split())
+    line = _SIGNATURE.sub("***", _REFUSED_KEY.sub(r"\1***", _KEYLIKE.sub("***", line)))
+    if len(line) > _LONGEST_TEXT:
+        line = line[: _LONGEST_TEXT - 1] + "…"
+    return "" if _repeats(line.lower(), " ".join(prompt.lower().split())) else line
+
+
+def _repeats(line: str, prompt: str) -> bool:
+    """Whether a text holds the prompt, or a stretch of it from anywhere."""
+    if len(prompt) < _NO_ACCIDENT:
+        return bool(prompt) and re.search(rf"(?<!\w){re.escape(prompt)}(?!\w)", line) is not None
+    return any(line[at : at + _NO_ACCIDENT] in prompt for at in range(len(line) - _NO_ACCIDENT + 1))
+
+
+def word_of(status: str) -> str:
+    """A vendor's status word as it came, cut to what is one."""
+    return quoted(status)[:60]
 
 
 _VERBS: Mapping[type[MultiVideoError], str] = {
@@ -126,20 +152,42 @@ _VERBS: Mapping[type[MultiVideoError], str] = {
 }
 
 
-def unwelcome(judged: Judged, response: WireResponse, provider: str, *, prompt: str = "") -> MultiVideoError:
-    """The typed error of an answer that is no success."""
+_NEXT: Mapping[type[MultiVideoError], str] = {
+    AuthenticationFailed: "check the key and what its account may do",
+    RateLimited: "try again later",
+    ContentFiltered: "change the prompt or the picture: the same will be refused again",
+    InvalidRequest: "change what it names, or leave model out and let routing choose another",
+    ProviderUnavailable: "try again later",
+}
+
+
+def unwelcome(
+    judged: Judged, response: WireResponse, provider: str, *, prompt: str = "", paid: bool = False
+) -> MultiVideoError:
+    """The typed error of an answer that is no success; `paid`: of one to a submit."""
     kind, retryable = judged.rule.error, judged.rule.retryable
-    verb = "has no credit or quota left" if kind is RateLimited and not retryable else _VERBS[kind]
-    if kind is UnsupportedFeature:  # on a read, an address that is not there says nothing about the model
-        kind, retryable = ProviderUnavailable, not judged.said.own
+    fault: Fault | None = None
+    verb, hint = _VERBS.get(kind, "refuses"), judged.hint or _NEXT.get(kind, "")
+    if kind is RateLimited and not retryable:
+        verb = "has no credit or quota left"
+        hint = judged.hint or "top up the account or raise its limit at the vendor: waiting does not help"
+    if not paid and issubclass(kind, InvalidRequest):
+        # a look was refused and no request of the user's; an address that is not there says nothing about the model
+        retryable = kind is UnsupportedFeature and not judged.said.own
+        kind, fault, hint = ProviderUnavailable, "provider", judged.hint or _NEXT[ProviderUnavailable]
     return kind(
         f"{provider} {verb}: {_answer_text(judged.said, response, prompt)}.",
-        hint=judged.hint,
+        hint=hint,
+        fault=fault,
         retryable=retryable,
         retry_after=judged.said.retry_after,
         provider=provider,
-        request_id=response.request_id,
+        request_id=_request_id(judged.said, response),
     )
+
+
+def _request_id(said: Said, response: WireResponse) -> str | None:
+    return quoted(said.request_id or response.request_id or "")[:100] or None
 
 
 def reading(
@@ -173,13 +221,14 @@ def accepting(
             try:
                 remote_id = job_id(response)
             except Unreadable as why:
-                raise _unknown(quoted(str(why), order.prompt), response, provider, order) from None
+                raise _unknown(quoted(str(why), order.prompt), response, provider, order, Said()) from None
             return VendorRef(provider, family, order.model, order.wire_model, remote_id)
         if judged.rule.answer is not Answer.REJECTED:
-            raise _unknown(_answer_text(judged.said, response, order.prompt), response, provider, order)
+            text = _answer_text(judged.said, response, order.prompt)
+            raise _unknown(text, response, provider, order, judged.said)
         if judged.rule.error is UnsupportedFeature:
             raise _not_served(judged.said, response, provider, order)
-        error = unwelcome(judged, response, provider, prompt=order.prompt)
+        error = unwelcome(judged, response, provider, prompt=order.prompt, paid=True)
         error.attempt_id = order.attempt_id
         raise error
 
@@ -193,17 +242,17 @@ def _not_served(said: Said, response: WireResponse, provider: str, order: Order)
         hint="leave model out and let routing choose, or name a model that this address serves",
         field="model",
         provider=provider,
-        request_id=response.request_id,
+        request_id=_request_id(said, response),
         attempt_id=order.attempt_id,
     )
 
 
-def _unknown(why: str, response: WireResponse, provider: str, order: Order) -> OutcomeUnknown:
+def _unknown(why: str, response: WireResponse, provider: str, order: Order, said: Said) -> OutcomeUnknown:
     return OutcomeUnknown(
         f"{provider} may have taken the job and did not say so: {why}.",
         hint="do not send it again before it was looked for at the vendor",
         provider=provider,
-        request_id=response.request_id,
+        request_id=_request_id(said, response),
         attempt_id=order.attempt_id,
     )
 
@@ -212,6 +261,7 @@ def unreadable(why: object, response: WireResponse, provider: str) -> ProviderUn
     """The error of a read whose answer has another shape than the vendor documents; looking again may help."""
     return ProviderUnavailable(
         f"{provider} gave an answer that cannot be read: HTTP {response.status}, {quoted(str(why))}.",
+        hint="look again later: the job goes on at the vendor",
         fault="provider",
         provider=provider,
         request_id=response.request_id,
@@ -258,13 +308,18 @@ def code_word(code: object) -> str:
     return str(code) if type(code) in {str, int} else ""
 
 
-def job_id(text: str) -> str:
-    """A vendor's name for a job.
+_LONGEST_ID = 1000
 
-    Raises: Unreadable if it is empty.
+
+def job_id(text: str) -> str:
+    """A vendor's name for a job, which goes into addresses, logs and stored references.
+
+    Raises: Unreadable if it is empty, or nothing that can be asked for again.
     """
     if not text.strip():
         raise Unreadable("the id is empty")
+    if len(text) > _LONGEST_ID or not text.isprintable() or not text.strip("."):
+        raise Unreadable("the id is too long, or of characters that no address carries")
     return text
 
 
@@ -301,7 +356,7 @@ def origin_of(url: str) -> str:
     """Scheme, host and port of an address, as "https://host:port"."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}:{parts.port or {'https': 443, 'http': 80}[parts.scheme]}"
+    return f"{parts.scheme}://{host}:{parts.port or {'https': 443, 'http': 80}.get(parts.scheme, 0)}"
 
 
 def fetch(asset: Asset, origins: Sequence[str]) -> WireRequest:

@@ -50,6 +50,8 @@ from ..wire import (
 )
 from .common import (
     HTTP_RULES,
+    MOST_TAKES,
+    NO_PROOF,
     Judged,
     Said,
     accepting,
@@ -69,6 +71,7 @@ from .common import (
     unix_seconds,
     unsupported_picture,
     unwelcome,
+    word_of,
 )
 
 __all__ = ["RULES", "STATES", "KlingBackend"]
@@ -83,8 +86,9 @@ STATES = {
 
 RULES: tuple[AnswerRule, ...] = (
     AnswerRule(None, ("1000", "1001", "1002", "1003", "1004", "1103"), Answer.REJECTED, AuthenticationFailed),
-    # HTTP says 429 to these too, but no waiting helps: account blocked, in arrears, pack used up, address not listed
-    AnswerRule(None, ("1100", "1101", "1102", "1304"), Answer.REJECTED, RateLimited),
+    # HTTP says 429 to these too, but no waiting helps: account blocked, address not listed; in arrears, pack used up
+    AnswerRule(None, ("1100", "1304"), Answer.REJECTED, AuthenticationFailed),
+    AnswerRule(None, ("1101", "1102"), Answer.REJECTED, RateLimited),
     AnswerRule(None, ("1302", "1303"), Answer.REJECTED, RateLimited, retryable=True),
     AnswerRule(None, ("1200", "1201", "1202"), Answer.REJECTED, InvalidRequest),
     AnswerRule(None, ("1203",), Answer.REJECTED, UnsupportedFeature),
@@ -98,7 +102,16 @@ RULES: tuple[AnswerRule, ...] = (
 _FILTER_WORDS = ("risk control", "sensitive", "policy", "violat", "prohibit")
 _KEPT_S = 30 * 86_400  # files and their addresses are cleared after 30 days
 _PAGE = 100
-_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,12})?")
+_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+
+_REGIONS = {"singapore": "beijing", "beijing": "singapore"}
+_NEXT = {
+    "1100": "ask Kling why the account is blocked",
+    "1101": "pay what the account owes: waiting does not help",
+    "1102": "buy a pack of units for the API: waiting does not help",
+    "1103": "the account has no right to this model: order it in Kling's console",
+    "1304": "list the address of this machine in Kling's console",
+}
 
 # Settings that a model has beside duration and resolution; the docs ask not to send what is not listed.
 _SETTINGS: Mapping[str, frozenset[str]] = {
@@ -110,15 +123,16 @@ _ALL_SETTINGS = frozenset({"audio", "multi_shot"})
 
 
 @frozen
-class _Head:
-    code: Loose[int] = None
-    message: Loose[str] = None
-    request_id: Loose[str] = None
+class _Made:
+    id: str
 
 
 @frozen
-class _Made:
-    id: str
+class _Head:
+    code: Any = None
+    message: Loose[str] = None
+    request_id: Loose[str] = None
+    data: Loose[_Made] = None
 
 
 @frozen
@@ -166,11 +180,12 @@ class _Bill:
     charge_type: str
     amount: Any
     currency: Loose[str] = None
+    package_type: Any = None
 
 
 @frozen
 class KlingBackend:
-    """Describes the messages of one Kling address; `region` is named where a key is refused."""
+    """Describes the messages of one Kling address; `region` is named where a key is refused, "" at any other."""
 
     name: str
     base_url: str
@@ -231,16 +246,8 @@ class KlingBackend:
 
     def poll(self, ref: VendorRef) -> Exchange[JobStatus]:
         """Look at one task."""
-
-        def task(response: WireResponse) -> JobStatus:
-            rows = read_body(_Tasks, response).data
-            for row in rows:
-                task = read(_Task, row)
-                if task.id == ref.remote_id:
-                    return self._status(task, row)
-            return JobStatus(ref.remote_id, JobState.MISSING, "")  # an unknown id is an empty list and no error
-
-        return Exchange(self._tasks([ref.remote_id]), reading(self.name, self._judged, task))
+        several = self.poll_many([ref])
+        return Exchange(several.request, lambda response: several.read(response)[ref.remote_id])
 
     def poll_many(self, refs: Sequence[VendorRef]) -> Exchange[Mapping[str, JobStatus]]:
         """Look at several tasks with one request; matched by id, never by place."""
@@ -248,36 +255,42 @@ class KlingBackend:
 
         def tasks(response: WireResponse) -> Mapping[str, JobStatus]:
             rows = read_body(_Tasks, response).data
-            found: dict[str, JobStatus] = {}
-            for row in rows:
-                try:
-                    task = read(_Task, row)
-                    found[task.id] = self._status(task, row)
-                except Unreadable:
-                    continue
-            # whatever hides in a row that cannot be read is not missing
-            lost = JobState.MISSING if len(found) == len(rows) else JobState.UNKNOWN
+            named = [status for row in rows if (status := self._row(row)) is not None]
+            found = {status.remote_id: status for status in reversed(named)}
+            # an unknown id is no error but left out; whatever hides in a row without an id is not missing
+            lost = JobState.MISSING if len(named) == len(rows) else JobState.UNKNOWN
             return {name: found.get(name) or JobStatus(name, lost, "") for name in ids}
 
         return Exchange(self._tasks(ids), reading(self.name, self._judged, tasks))
 
     def _tasks(self, names: Sequence[str], key: str = "task_ids") -> WireRequest:
-        return WireRequest("GET", f"{self.base_url}/tasks?{key}={','.join(quote(name, safe='') for name in names)}")
+        asked = ",".join(quote(name, safe="", errors="replace") for name in names)
+        return WireRequest("GET", f"{self.base_url}/tasks?{key}={asked}")
+
+    def _row(self, row: Any) -> JobStatus | None:
+        """What a row says of its task; None: it names none. What cannot be read is told, and the task goes on."""
+        try:
+            name = job_id(read(_Made, row).id)
+        except Unreadable:
+            return None
+        try:
+            return self._status(read(_Task, row), row)
+        except Unreadable as why:
+            return JobStatus(name, JobState.UNKNOWN, f"unreadable: {quoted(str(why))}", raw=row)
 
     def _status(self, task: _Task, raw: Any) -> JobStatus:
         state, error = self._state(task)
         updated = unix_seconds(task.update_time)
-        videos = [
-            output for output, _ in readable(_Output, task.outputs or ()) if output.type == "video" and output.url
-        ]
-        if state is JobState.SUCCEEDED and not videos:
+        urls = [output.url for output, _ in readable(_Output, task.outputs or ()) if output.type == "video"]
+        kept = list(dict.fromkeys(filter(None, urls)))[:MOST_TAKES] if state is JobState.SUCCEEDED else []
+        if state is JobState.SUCCEEDED and not kept:
             raise Unreadable("a task that succeeded has no video @ $.data[].outputs")
         expires_at = None if updated is None else updated + _KEPT_S
         return JobStatus(
             task.id,
             state,
-            task.status,
-            assets=tuple(Asset(v.url, expires_at=expires_at) for v in videos) if state is JobState.SUCCEEDED else (),
+            word_of(task.status),
+            assets=tuple(Asset(url, expires_at=expires_at) for url in kept),
             error=error,
             charge=_charge(task.billing or ()),
             external_id=task.external_id or None,
@@ -286,7 +299,7 @@ class KlingBackend:
 
     def _state(self, task: _Task) -> tuple[JobState, ProviderError | None]:
         """The state, and why there is no video. A failed task has no code: its text is all there is."""
-        state = STATES.get(task.status.lower(), JobState.UNKNOWN)
+        state = STATES.get(task.status.strip().lower(), JobState.UNKNOWN)
         if state is not JobState.FAILED:
             return state, None
         text = quoted(task.message or "").rstrip(".") or "no reason was given"
@@ -310,15 +323,20 @@ class KlingBackend:
             head = read_body(_Head, response)
         except Unreadable:
             head = _Head()
-        if 200 <= response.status < 300 and not head.code:
+        code = _number(head.code)
+        if 200 <= response.status < 300 and not code:
             return None
-        own = head.code is not None and (head.code == 0 or head.code >= 1000)  # a proxy repeats the HTTP status
-        said = Said(str(head.code or ""), head.message or "", own, retry_after(response))
-        hint = ""
-        if said.code in {"1000", "1001", "1002"}:
-            other = {"singapore": "beijing", "beijing": "singapore"}.get(self.region, "the other")
+        own = code is not None and code >= 1000  # a proxy repeats the HTTP status
+        said = Said(str(code or ""), head.message or "", own, retry_after(response), head.request_id)
+        # "balance not sufficient" was seen under the code of too many tasks (a note of 2026-05)
+        judged = "1102" if said.code in {"1302", "1303"} and "balance" in said.message.lower() else said.code
+        hint = _NEXT.get(judged, "")
+        if said.code in {"1000", "1001", "1002"} and self.region in _REGIONS:
+            other = _REGIONS[self.region]
             hint = f"a key works in one region only: this one was shown to {self.region}; region={other!r}?"
-        return Judged(judge(RULES, response.status, said.code, own), said, hint)
+        # an error that says "all well" or names a task is none that proves that there is no task
+        rule = NO_PROOF if code == 0 or head.data is not None else judge(RULES, response.status, judged, own)
+        return Judged(rule, said, hint)
 
     def sweep(self, *, since: float, cursor: str | None = None) -> Exchange[SweepPage]:
         """The video tasks of this account."""
@@ -328,13 +346,9 @@ class KlingBackend:
 
         def page(response: WireResponse) -> SweepPage:
             listed = read_body(_List, response).data
-            found = []
-            for task, raw in readable(_Task, listed.result or ()):
-                try:
-                    found.append(self._status(task, raw))
-                except Unreadable:
-                    continue
-            return SweepPage(tuple(found), (listed.next_cursor or None) if listed.has_more else None)
+            found = [status for row in listed.result or () if (status := self._row(row)) is not None]
+            more = listed.has_more and listed.next_cursor != cursor  # the same page again would never end
+            return SweepPage(tuple(found), (listed.next_cursor or None) if more else None)
 
         request = WireRequest("POST", f"{self.base_url}/tasks", json=body)
         return Exchange(request, reading(self.name, self._judged, page))
@@ -343,9 +357,10 @@ class KlingBackend:
         """The task that carries the attempt id."""
 
         def tasks(response: WireResponse) -> tuple[JobStatus, ...]:
-            rows = read_body(_Tasks, response).data
-            found = [self._status(read(_Task, row), row) for row in rows]
-            return tuple(status for status in found if status.external_id in {None, lost.attempt_id})
+            found = [self._row(row) for row in read_body(_Tasks, response).data]
+            if None in found:
+                raise Unreadable("a task without an id @ $.data[].id")
+            return tuple(status for status in found if status and status.external_id in {None, lost.attempt_id})
 
         request = self._tasks([lost.attempt_id], key="external_task_ids")
         return Exchange(request, reading(self.name, self._judged, tasks))
@@ -373,23 +388,44 @@ class KlingBackend:
 
 
 def _charge(rows: Sequence[Any]) -> Charge | None:
-    """The sum of the billing rows; an amount means nothing without its `charge_type`, so such a row spoils the sum."""
+    """The sum of the billing rows; one that means no amount of video units or dollars spoils the sum."""
     if not rows:
         return None
-    raw = json.dumps(rows, default=str)
-    units, dollars = Decimal(0), Decimal(0)
-    kinds = set()
-    for row in rows:
-        try:
+    raw = _as_text(rows)
+    sums: dict[str, Decimal] = {}
+    try:
+        for row in rows:
             bill = read(_Bill, row)
-        except Unreadable:
-            return Charge(None, None, None, raw)
-        kind = (bill.charge_type, bill.currency if bill.charge_type == "cash" else None)
-        amount = str(bill.amount) if type(bill.amount) in {str, int, Decimal} else ""
-        if kind not in {("unit", None), ("cash", "USD")} or not _AMOUNT.fullmatch(amount):
-            return Charge(None, None, None, raw)
-        kinds.add(bill.charge_type)
-        units += Decimal(amount) if bill.charge_type == "unit" else 0
-        dollars += Decimal(amount) if bill.charge_type == "cash" else 0
-    cash = Credits.from_usd(dollars) if "cash" in kinds else None
-    return Charge(cash, str(units), UNIT, raw) if "unit" in kinds else Charge(cash, None, None, raw)
+            sums[bill.charge_type] = sums.get(bill.charge_type, Decimal(0)) + _amount(bill)
+        cash = Credits.from_usd(sums["cash"]) if "cash" in sums else None
+    except ValueError:  # a row of another form, or a sum beyond what money can be
+        return Charge(None, None, None, raw)
+    return Charge(cash, str(sums["unit"]), UNIT, raw) if "unit" in sums else Charge(cash, None, None, raw)
+
+
+def _amount(bill: _Bill) -> Decimal:
+    """The amount of a row, which means nothing without its kind: units of video, or US dollars.
+
+    Raises: Unreadable for any other kind; units of other packs (pictures, audio) have other prices.
+    """
+    units = bill.charge_type == "unit" and bill.package_type in (None, "", "video")
+    cash = bill.charge_type == "cash" and bill.currency == "USD"
+    text = str(bill.amount) if type(bill.amount) in {str, int, Decimal} else ""
+    if not (units or cash) or not _AMOUNT.fullmatch(text):
+        raise Unreadable("a bill of another kind @ $.data[].billing[]")
+    return Decimal(text)
+
+
+def _as_text(rows: Sequence[Any]) -> str:
+    """The rows as they came, to be kept."""
+    try:
+        return json.dumps(rows, default=str)
+    except RecursionError:
+        return "nested too deep to be kept"
+
+
+def _number(code: Any) -> int | None:
+    """Kling's code as a number; gateways write it as text too. None for anything that is no code."""
+    if type(code) is str and re.fullmatch(r"-?[0-9]{1,9}", code):
+        return int(code)
+    return code if type(code) is int else None

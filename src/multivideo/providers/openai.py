@@ -7,6 +7,7 @@ their sources and documents in autumn 2026. OpenAI names no way to stop a job: D
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -66,6 +67,7 @@ from .common import (
     unreadable,
     unsupported_picture,
     unwelcome,
+    word_of,
 )
 
 __all__ = ["RULES", "STATES", "OpenAIVideosBackend"]
@@ -92,20 +94,38 @@ RULES: tuple[AnswerRule, ...] = (
 )
 
 _CONTENT_WORDS = ("policy", "safety", "moderation", "content")
+_NO_VIDEO = {JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED}
+_SHORTEST_PACE_S, _LONGEST_PACE_S = 1.0, 120.0
 
 _PAGE = 100  # the most that one page of the list holds
 
 
 @frozen
 class _Error:
-    message: str
+    message: Loose[str] = None
     code: Any = None  # a number at vLLM-Omni
     type: Loose[str] = None
+    param: Loose[str] = None
 
 
 @frozen
 class _Refusal:
-    error: _Error
+    """OpenAI's own envelope, and the other places in which gateways say what is wrong."""
+
+    error: Any = None
+    detail: Any = None
+    message: Loose[str] = None
+
+
+@frozen
+class _Detail:
+    msg: str
+    loc: Loose[list[Any]] = None
+
+
+@frozen
+class _Made:
+    id: str
 
 
 @frozen
@@ -123,7 +143,7 @@ class _Video:
     expires_at: Any = None
     model: Loose[str] = None
     size: Loose[str] = None
-    seconds: Loose[str] = None
+    seconds: Any = None  # a number at some gateways
     prompt: Loose[str] = None
     error: Any = None
 
@@ -163,7 +183,7 @@ class OpenAIVideosBackend:
             headers={"Idempotency-Key": order.attempt_id},
             resend=Resend.IF_UNSENT,
         )
-        reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Video, r).id))
+        reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Made, r).id))
         return Step.of(Exchange(request, reader))
 
     def _body(self, order: Order) -> dict[str, Any]:
@@ -197,8 +217,10 @@ class OpenAIVideosBackend:
 
     def poll(self, ref: VendorRef) -> Exchange[JobStatus]:
         """Look at one job."""
-        request = WireRequest("GET", f"{self.base_url}/videos/{quote(ref.remote_id, safe='')}")
-        return Exchange(request, lambda response: self._polled(ref, response))
+        return Exchange(WireRequest("GET", self._address(ref.remote_id)), lambda response: self._polled(ref, response))
+
+    def _address(self, remote_id: str) -> str:
+        return f"{self.base_url}/videos/{quote(remote_id, safe='', errors='replace')}"
 
     def _polled(self, ref: VendorRef, response: WireResponse) -> JobStatus:
         judged = self._judged(response)
@@ -207,26 +229,25 @@ class OpenAIVideosBackend:
         except Unreadable as why:
             if judged is None:
                 raise unreadable(why, response, self.name) from None
-            if judged.said.own and response.status in {404, 410}:
+            if judged.said.message and response.status in {404, 410}:
                 return JobStatus(ref.remote_id, JobState.MISSING, str(response.status))
             raise unwelcome(judged, response, self.name) from None
         # vLLM-Omni answers for a failed job with an HTTP error whose body is the job
-        if judged is not None and (video.id != ref.remote_id or video.status.lower() not in STATES):
+        if judged is not None and (video.id != ref.remote_id or _state_of(video) not in _NO_VIDEO):
             raise unwelcome(judged, response, self.name)
         return self._status(video, response.json(), ref.remote_id, response)
 
     def _status(
         self, video: _Video, raw: Any, remote_id: str | None = None, response: WireResponse | None = None
     ) -> JobStatus:
-        remote_id = remote_id or video.id
+        remote_id = remote_id or job_id(video.id)
         state, error = self._state(video)
         expires_at = unix_seconds(video.expires_at)
-        url = f"{self.base_url}/videos/{quote(remote_id, safe='')}/content"
-        asset = Asset(url, signed=True, expires_at=expires_at)
+        asset = Asset(f"{self._address(remote_id)}/content", signed=True, expires_at=expires_at)
         return JobStatus(
             remote_id,
             state,
-            video.status,
+            word_of(video.status),
             percent=min(100, max(0, int(video.progress))) if type(video.progress) is int else None,
             assets=(asset,) if state is JobState.SUCCEEDED else (),
             error=error,
@@ -235,17 +256,18 @@ class OpenAIVideosBackend:
         )
 
     def _state(self, video: _Video) -> tuple[JobState, ProviderError | None]:
-        """The state, and why there is no video; an `error` beats a word that says the job still runs."""
-        state = STATES.get(video.status.lower(), JobState.UNKNOWN)
-        code, message = _reason(video)
+        """The state, and why there is no video; an `error` beats a word that nobody knows, and no other."""
+        state, (code, message) = _state_of(video), _reason(video)
         if state is JobState.EXPIRED:
             what = f"The video of {self.name} has expired there."
             return state, DownloadFailed(what, retryable=False, provider=self.name)
         if state is JobState.CANCELLED:
             return state, GenerationFailed(f"The job was cancelled at {self.name}.", charged="held", provider=self.name)
-        if state is JobState.SUCCEEDED or (state is not JobState.FAILED and not (code or message)):
+        no_error = code == "0" or not (code or message)  # 0 is "all well" at gateways that always send a code
+        if state is not JobState.FAILED and (state is not JobState.UNKNOWN or no_error):
             return state, None
-        text = ", ".join(filter(None, [quoted(code)[:60], quoted(message, video.prompt or "").rstrip(".")]))
+        said = [quoted(part, video.prompt or "").rstrip(".") for part in (code[:60], message)]
+        text = ", ".join(filter(None, said))
         if code in _CONTENT or any(word in f"{code} {message}".lower() for word in _CONTENT_WORDS):
             what = f"{self.name} refuses this content: {text}."
             return JobState.FILTERED, ContentFiltered(what, charged="held", provider=self.name)
@@ -264,15 +286,21 @@ class OpenAIVideosBackend:
     def _judged(self, response: WireResponse) -> Judged | None:
         if 200 <= response.status < 300:
             return None
-        said = Said(retry_after=retry_after(response))
+        wait, hint = retry_after(response), ""
         try:
-            error = read_body(_Refusal, response).error
-            said = Said(
-                code_word(error.code) or error.type or "", error.message, own=True, retry_after=said.retry_after
-            )
+            body = read_body(_Refusal, response)
         except Unreadable:
-            pass  # somebody else's words: the status alone counts
-        return Judged(judge(RULES, response.status, said.code, said.own), said)
+            body = _Refusal()
+        try:
+            error = read(_Error, body.error)
+        except Unreadable:  # somebody else's words: the status alone counts
+            said = Said(message=_foreign(body), retry_after=wait)
+        else:
+            code = code_word(error.code) or error.type or ""
+            said = Said(code, error.message or _foreign(body), own=bool(code or error.message), retry_after=wait)
+            if error.param == "input_reference" and code == "invalid_type":
+                hint = "this address wants the picture in the other form: as a file or bytes, or by its https address"
+        return Judged(judge(RULES, response.status, said.code, said.own), said, hint)
 
     def poll_many(self, refs: Sequence[VendorRef]) -> None:
         """None: the protocol looks at one job at a time."""
@@ -284,11 +312,13 @@ class OpenAIVideosBackend:
 
         def page(response: WireResponse) -> SweepPage:
             answer = read_body(_Page, response)
-            videos = readable(_Video, answer.data)
+            videos = _named(answer)
             ages = [unix_seconds(video.created_at) for video, _ in videos]
-            found = [self._status(*v) for v, at in zip(videos, ages, strict=True) if at is None or at >= int(since)]
-            more = answer.has_more and len(found) == len(answer.data) > 0
-            return SweepPage(tuple(found), answer.last_id if more else None)
+            late = [at is None or at >= int(since) for at in ages]
+            found = [self._status(*video) for video, is_late in zip(videos, late, strict=True) if is_late]
+            more = answer.has_more and answer.data and all(late)
+            following = (answer.last_id or (videos[-1][0].id if videos else None)) if more else None
+            return SweepPage(tuple(found), None if following == cursor else following)
 
         return Exchange(self._list(query), reading(self.name, self._judged, page))
 
@@ -296,7 +326,7 @@ class OpenAIVideosBackend:
         """Every one of the newest 100 jobs that may be the lost one. Finding none proves nothing."""
 
         def matches(response: WireResponse) -> tuple[JobStatus, ...]:
-            videos = readable(_Video, read_body(_Page, response).data)
+            videos = _named(read_body(_Page, response))
             return tuple(self._status(video, raw) for video, raw in videos if _may_be(video, lost))
 
         return Exchange(self._list({"limit": _PAGE, "order": "desc"}), reading(self.name, self._judged, matches))
@@ -342,6 +372,30 @@ def _part(name: str, value: Any) -> Iterator[Part]:
         yield Part(name, str(value).lower() if isinstance(value, bool) else str(value))
 
 
+def _named(page: _Page) -> list[tuple[_Video, Any]]:
+    """The rows of a list that name a job, each with its raw form; a strange one does not hide the others."""
+    found = []
+    for video, raw in readable(_Video, page.data):
+        try:
+            job_id(video.id)
+        except Unreadable:
+            continue
+        found.append((video, raw))
+    return found
+
+
+def _foreign(body: _Refusal) -> str:
+    """What an error says that is not in OpenAI's envelope: a bare `error`, FastAPI's `detail`, or a `message`."""
+    details = readable(_Detail, body.detail) if isinstance(body.detail, list) else []
+    listed = "; ".join(f"{str(row.loc[-1])[:60]}: {row.msg}" if row.loc else row.msg for row, _ in details)
+    texts = (body.error, body.detail, listed, body.message)
+    return next((text for text in texts if isinstance(text, str) and text.strip()), "")
+
+
+def _state_of(video: _Video) -> JobState:
+    return STATES.get(video.status.strip().lower(), JobState.UNKNOWN)
+
+
 def _reason(video: _Video) -> tuple[str, str]:
     """Code and text of a job's error: an object at OpenAI, a bare text at some gateways."""
     if isinstance(video.error, str):
@@ -354,9 +408,11 @@ def _reason(video: _Video) -> tuple[str, str]:
 
 
 def _poll_after(response: WireResponse | None) -> float | None:
-    """Seconds until the next look is wanted, as the header says for this look."""
+    """Seconds until the next look is wanted, as the header says for this look; never at once, nor next week."""
     text = "" if response is None else response.headers.get("openai-poll-after-ms", "")
-    return int(text) / 1000 if text.isascii() and text.isdigit() and len(text) < 10 else None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        return None
+    return min(_LONGEST_PACE_S, max(_SHORTEST_PACE_S, int(text) / 1000))
 
 
 def _may_be(video: _Video, lost: LookUp) -> bool:
@@ -367,6 +423,13 @@ def _may_be(video: _Video, lost: LookUp) -> bool:
         # a gateway may name the dated snapshot behind the model that was asked for
         and (video.model is None or video.model == lost.wire_model or video.model.startswith(f"{lost.wire_model}-20"))
         and video.size in {None, f"{segment.width}x{segment.height}"}
-        and video.seconds in {None, str(segment.seconds)}
+        and _as_text(video.seconds) in {"", str(segment.seconds)}
         and (video.prompt is None or lost.prompt_matches(video.prompt))
     )
+
+
+def _as_text(seconds: Any) -> str:
+    """Seconds as text, however they are written; "" for anything that is none."""
+    if isinstance(seconds, str):
+        return seconds
+    return f"{seconds.normalize():f}" if isinstance(seconds, Decimal) else code_word(seconds)

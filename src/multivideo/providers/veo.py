@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 from attrs import field, frozen
 
 from ..errors import (
+    AuthenticationFailed,
     ContentFiltered,
     GenerationFailed,
     MultiVideoError,
@@ -42,6 +43,7 @@ from ..wire import (
 )
 from .common import (
     HTTP_RULES,
+    MOST_TAKES,
     Judged,
     Said,
     accepting,
@@ -70,6 +72,7 @@ __all__ = ["RULES", "SUPPORT_CODES", "VertexBackend"]
 _REFUSED_CONTENT, _LASTING_QUOTA = "SUPPORT_CODES", "LASTING_QUOTA"
 RULES: tuple[AnswerRule, ...] = (
     AnswerRule((400,), (_REFUSED_CONTENT,), Answer.REJECTED, ContentFiltered),
+    AnswerRule((400,), ("FAILED_PRECONDITION",), Answer.REJECTED, AuthenticationFailed),  # billing, region or terms
     AnswerRule((429,), (_LASTING_QUOTA,), Answer.REJECTED, RateLimited),
     *HTTP_RULES,
 )
@@ -110,7 +113,11 @@ _RPC = {
     15: ("DATA_LOSS", False),
     16: ("UNAUTHENTICATED", False),
 }
-_LASTING = ("per day", "daily", "spend", "billing", "prepay")
+_LASTING = ("per day", "daily", "spend", "prepay")
+_HINTS = {
+    401: "the token is no longer valid or of another kind: renew the credentials",
+    403: "enable the Vertex AI API; the account needs aiplatform.endpoints.predict, and may have to read the bucket",
+}
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._:-]*"
 _OPERATION = re.compile(
     rf"(projects/{_SEGMENT}/locations/{_SEGMENT}/publishers/google/models/{_SEGMENT})/operations/{_SEGMENT}"
@@ -121,7 +128,7 @@ _STORAGE_MIME = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg"}
 
 @frozen
 class _Error:
-    message: str
+    message: Loose[str] = None
     code: Any = None
     status: Loose[str] = None
     details: Loose[list[Any]] = None
@@ -144,13 +151,13 @@ class _Started:
 
 @frozen
 class _Take:
-    gcsUri: str | None = None  # noqa: N815
-    bytesBase64Encoded: str | None = None  # noqa: N815
+    gcsUri: Loose[str] = None  # noqa: N815
+    bytesBase64Encoded: Loose[str] = None  # noqa: N815
 
 
 @frozen
 class _Made:
-    videos: list[_Take] | None = None
+    videos: list[Any] | None = None
     raiMediaFilteredCount: Loose[int] = None  # noqa: N815
     raiMediaFilteredReasons: Loose[list[str]] = None  # noqa: N815
 
@@ -223,7 +230,7 @@ class VertexBackend:
         body = merged({"instances": [instance], "parameters": parameters}, order.options, self.name)
         url = f"{self.base_url}/v1/{self._resource(order.wire_model)}:predictLongRunning"
         request = WireRequest("POST", url, json=body, resend=Resend.IF_UNSENT)
-        reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Started, r).name))
+        reader = accepting(order, self.name, self.family, self._judged, _operation)
         return Step.of(Exchange(request, reader))
 
     def _resource(self, model: str) -> str:
@@ -271,14 +278,14 @@ class VertexBackend:
         operation, raw = read_body(_Operation, response), response.json()
         if not operation.done:
             return JobStatus(remote_id, JobState.RUNNING, "", raw=raw)
-        if operation.error is not None:
-            error = self._failed(operation.error)
+        made = operation.response or _Made()
+        if (failure := operation.error) is not None and (failure != _Failure() or not made.videos):
+            error = self._failed(failure)
             state = JobState.FILTERED if isinstance(error, ContentFiltered) else JobState.FAILED
             return JobStatus(remote_id, state, "error", error=error, raw=raw)
-        made = operation.response or _Made()
         assets = self._assets(made.videos or [], response.spilled)
         reasons = made.raiMediaFilteredReasons or []
-        filtered = max(0, made.raiMediaFilteredCount or 0) or len(reasons)
+        filtered = min(MOST_TAKES, max(0, made.raiMediaFilteredCount or 0) or len(reasons))
         if assets:
             return JobStatus(remote_id, JobState.SUCCEEDED, "done", assets=assets, filtered=filtered, raw=raw)
         if filtered:  # the usual form of a refusal: done, and no error
@@ -288,23 +295,26 @@ class VertexBackend:
         error = GenerationFailed(what, charged="held", retryable=True, provider=self.name)
         return JobStatus(remote_id, JobState.FAILED, "done", error=error, raw=raw)
 
-    def _assets(self, takes: Sequence[_Take], spilled: Sequence[Path]) -> tuple[Asset, ...]:
-        """The takes in order; those that came inside the answer lie in files by now, "" where they stood."""
-        files, assets = iter(spilled), []
-        for take in takes:
-            if take.gcsUri:
-                assets.append(self._asset(take.gcsUri))
-            elif take.bytesBase64Encoded == "" and (file := next(files, None)) is not None:
-                assets.append(Asset(file=file))
-            else:
-                raise Unreadable("a video with neither address nor file @ $.response.videos[]")
-        return tuple(assets)
+    def _assets(self, takes: Sequence[Any], spilled: Sequence[Path]) -> tuple[Asset, ...]:
+        """The takes in order; those that came inside the answer lie in files by now, "" where they stood.
 
-    def _asset(self, address: str) -> Asset:
+        Raises: Unreadable if there are takes and none of them can be had: one without a place hides no other.
+        """
+        files, assets = iter(spilled), []
+        for take, _ in readable(_Take, takes):
+            file = next(files, None) if take.bytesBase64Encoded == "" else None
+            asset = self._asset(take.gcsUri) if file is None and take.gcsUri else file and Asset(file=file)
+            assets += [asset] if asset else []
+        if takes and not assets:
+            raise Unreadable("no video with an address or a file @ $.response.videos[]")
+        return tuple(dict.fromkeys(assets))[:MOST_TAKES]
+
+    def _asset(self, address: str) -> Asset | None:
+        """Where Cloud Storage gives the file, None for what is no address of one."""
         match = _OBJECT.fullmatch(address)
         if match is None:
-            raise Unreadable("no gs:// address @ $.response.videos[].gcsUri")
-        url = f"{self.storage_url}/b/{match[1]}/o/{quote(match[2], safe='')}?alt=media"
+            return None
+        url = f"{self.storage_url}/b/{match[1]}/o/{quote(match[2], safe='', errors='replace')}?alt=media"
         return Asset(url, signed=True)
 
     def _failed(self, failure: _Failure) -> ProviderError:
@@ -312,8 +322,9 @@ class VertexBackend:
         message = failure.message or ""
         if _support_codes(message):
             return self._filtered(message)
-        number = failure.code if type(failure.code) is int else 0
-        name, retryable = _RPC.get(number, (f"code {number}", number in {408, 409, 429} or number >= 500))
+        code = code_word(failure.code)[:10]
+        number = int(code) if re.fullmatch(r"[0-9]+", code) else 0
+        name, retryable = _RPC.get(number, (f"code {code or 'unknown'}", number in {408, 409, 429} or number >= 500))
         text = ", ".join(filter(None, [name, quoted(message).rstrip(".")]))
         what = f"{self.name} ended the job without a video: {text}."
         return GenerationFailed(what, charged="held", retryable=retryable, provider=self.name)
@@ -323,7 +334,7 @@ class VertexBackend:
         categories = dict.fromkeys(SUPPORT_CODES.get(code, "a kind not listed") for code in _support_codes(reason))
         because = f" for {', '.join(categories)}" if categories else ""
         text = quoted(reason).rstrip(".") or "no reason was given"
-        hint = "audio=False may pass" if "audio" in reason.lower() else ""
+        hint = "audio=False may pass" if "audio" in reason.lower() else "change the prompt or the picture"
         return ContentFiltered(f"{self.name} refuses this content{because}: {text}.", hint=hint, provider=self.name)
 
     def download(self, asset: Asset) -> WireRequest:
@@ -345,11 +356,11 @@ class VertexBackend:
             return Judged(judge(RULES, response.status, "", False), Said(retry_after=wait))
         delay = _retry_delay(error.details or ())
         wait = delay if wait is None else wait
-        said = Said(_code(error, wait), error.message, own=True, retry_after=wait)
-        hint = (
-            "enable the Vertex AI API; the account needs aiplatform.endpoints.predict" if response.status == 403 else ""
-        )
-        return Judged(judge(RULES, response.status, said.code, own_body=True), said, hint)
+        code, message = error.status or code_word(error.code), error.message or ""
+        own = bool(code or message)
+        hint = _HINTS.get(response.status, "")
+        rule = judge(RULES, response.status, _kind(error, wait) or code, own)
+        return Judged(rule, Said(code, message, own, wait), hint)
 
     def poll_many(self, refs: Sequence[VendorRef]) -> None:
         """None: operations are looked at one by one."""
@@ -386,7 +397,8 @@ class VertexBackend:
         def status(response: WireResponse) -> JobStatus:
             objects = read_body(_Objects, response)
             names = sorted(item.name for item, _ in readable(_Object, objects.items) if item.name.endswith(".mp4"))
-            assets = tuple(self._asset(f"gs://{bucket}/{name}") for name in names)
+            found = (self._asset(f"gs://{bucket}/{name}") for name in names)
+            assets = tuple(asset for asset in found if asset is not None)[:MOST_TAKES]
             state = JobState.SUCCEEDED if assets else JobState.MISSING
             return JobStatus(folder, state, "listed", assets=assets, raw=response.json())
 
@@ -424,15 +436,22 @@ def _support_codes(text: str) -> list[str]:
     return list(chain.from_iterable(re.findall(r"\d+", part) for part in re.findall(r"Support codes?:([\d, ]+)", text)))
 
 
-def _code(error: _Error, wait: float | None) -> str:
-    """The name of the status, or a word of ours for what only the text tells."""
-    if _support_codes(error.message):
+def _operation(response: WireResponse) -> str:
+    """The name of a started operation. One that looks like a folder would be asked for as one."""
+    name = job_id(read_body(_Started, response).name)
+    if name.startswith("gs://"):
+        raise Unreadable("an address instead of an operation @ $.name")
+    return name
+
+
+def _kind(error: _Error, wait: float | None) -> str:
+    """A word of ours for what only the text of an error tells, "" for all else."""
+    text = (error.message or "").lower()
+    if _support_codes(error.message or ""):
         return _REFUSED_CONTENT
     # the text of a limit a minute speaks of billing too, but says when to come back
-    lasting = wait is None and any(word in error.message.lower() for word in _LASTING)
-    if error.status == "RESOURCE_EXHAUSTED" and lasting:
-        return _LASTING_QUOTA
-    return error.status or code_word(error.code)
+    lasting = any(word in text for word in _LASTING) or (wait is None and "billing" in text)
+    return _LASTING_QUOTA if lasting and error.status in {None, "RESOURCE_EXHAUSTED"} else ""
 
 
 def _retry_delay(details: Sequence[Any]) -> float | None:

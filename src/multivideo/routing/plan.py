@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from ..catalog.book import Catalog, expected_time, price
 from ..catalog.check import any_of, fit
@@ -20,12 +20,14 @@ from ..errors import (
     Problem,
     UnsupportedFeature,
 )
-from ..values.credits import Credits
+from ..values.credits import Credits, dollars
 from ..values.plan import Candidate, Plan, Quote, Refusal, Rejected, RoutingContext
 from ..values.request import VideoRequest
 from .policies import Scorecard, apply, name_of
 
-__all__ = ["Offer", "make_plan", "why_not"]
+__all__ = ["NO_KEY", "Offer", "make_plan", "why_not"]
+
+NO_KEY = "no key: "  # how the hint of an offer begins that nobody can be asked for
 
 
 @frozen
@@ -48,7 +50,6 @@ def make_plan(
     Raises: InvalidRequest for an unknown model, access path or vendor.
     """
     wanted = _wanted(request, offers, catalog)
-    _check_options(request, offers)
     candidates: list[Candidate] = []
     rejected: list[Rejected] = []
     for offer in wanted:
@@ -57,30 +58,56 @@ def make_plan(
             candidates.append(found)
         else:
             rejected.append(found)
-    policy = request.policy or policy or Scorecard()
+    policy = next(p for p in (request.policy, policy, Scorecard()) if p is not None)
     ranked = apply(policy, request, candidates, RoutingContext(as_of, request.brief))
     return Plan(request, as_of, ranked, tuple(rejected), request.brief, name_of(policy))
 
 
 def _wanted(request: VideoRequest, offers: Sequence[Offer], catalog: Catalog) -> list[Offer]:
-    """The offers that the request's `model` means."""
-    word, _, at = request.model.partition("@")
-    own = {offer.path.model for offer in offers}
-    model, path = (word, at or None) if word in own else catalog.resolve(request.model)
-    found = [o for o in offers if model in (None, o.path.model) and path in (None, o.path.path)]
-    if not found:
-        there_is = ", ".join(offer.path.name for offer in offers if model in (None, offer.path.model))
-        what = f"{model or 'No model'} is not to be had that way."
-        known = next((m.known_but_not_served for m in catalog.all_models if m.id == model), "")
-        raise InvalidRequest.of([Problem("model", f'"{request.model}"', known or there_is or "nothing", what)])
+    """The offers that the request's `model` means.
+
+    Raises: InvalidRequest naming `model` and `options`, whichever means nothing here.
+    """
+    problems = _option_problems(request, offers)
+    found: list[Offer] = []
+    try:
+        found = _meant(request.model, offers, catalog)
+    except InvalidRequest as error:
+        problems = [*error.problems, *problems]
+    if problems:
+        raise InvalidRequest.of(problems)
     return found
 
 
-def _check_options(request: VideoRequest, offers: Sequence[Offer]) -> None:
+def _meant(word: str, offers: Sequence[Offer], catalog: Catalog) -> list[Offer]:
+    name, _, at = word.partition("@")
+    own = {offer.path.model for offer in offers}
+    model, path = (name, at or None) if name in own else catalog.resolve(word)
+    at_any = [offer for offer in offers if model in (None, offer.path.model)]
+    found = [offer for offer in at_any if path in (None, offer.path.path)]
+    if found:
+        return found
+    known = next((row for row in catalog.all_models if row.id == model), None)
+    asked = f'"{word[:80]}"'
+    if at_any:
+        allowed = any_of(f'"{model or "auto"}@{offer.path.path}"' for offer in at_any)
+        what = f"{model or 'No model'} is {'not ' if model else ''}served at {(path or '')[:40]!r}."
+    else:
+        family = {row.id for row in catalog.all_models if known and row.family == known.family}
+        allowed = any_of([o.path.name for o in offers if o.path.model in family] or ["another model"])
+        why = known.known_but_not_served if known else ""
+        what = f"{model} cannot be called: {why}." if why else f"{model} is served nowhere here."
+    raise InvalidRequest.of([Problem("model", asked, allowed, what)])
+
+
+def _option_problems(request: VideoRequest, offers: Sequence[Offer]) -> list[Problem]:
     vendors = sorted({offer.path.vendor for offer in offers})
-    for name in request.options:
-        if name not in vendors:
-            raise InvalidRequest.of([Problem("options", f'parameters for "{name}"', ", ".join(vendors))])
+    allowed = f"parameters for {any_of(vendors)}" if vendors else "nothing: no provider is known"
+    return [
+        Problem("options", f'parameters for "{name[:40]}"', allowed, f"No vendor here is called {name[:40]!r}.")
+        for name in request.options
+        if name not in vendors
+    ]
 
 
 def _consider(request: VideoRequest, offer: Offer, as_of: dt.date) -> Candidate | Rejected:
@@ -112,10 +139,13 @@ def _consider(request: VideoRequest, offer: Offer, as_of: dt.date) -> Candidate 
 def _over_budget(request: VideoRequest, quote: Quote) -> Refusal | None:
     if request.budget is None:
         return None
+    asked = f"budget={dollars(request.budget)}"
     if quote.certainty == "unknown":
-        return Refusal("budget", "", "its price is not known, so no budget can be kept")
+        text = "its price is not known, so no budget can be kept"
+        return Refusal("budget", asked, text, reason=text)
     if quote.upper_bound > request.budget:
-        return Refusal("budget", "", f"over the budget: {quote.upper_bound.usd} USD > {request.budget.usd} USD")
+        price = dollars(quote.upper_bound)
+        return Refusal("budget", asked, price, reason=f"over the budget: {price} > {dollars(request.budget)}")
     return None
 
 
@@ -124,47 +154,86 @@ def why_not(plan: Plan, offers: Sequence[Offer], alternatives: Iterable[str] = (
     if plan.ranked:
         return _unconfirmed(plan)
     if all(offer.key_hint for offer in offers):
-        hints = "; ".join(dict.fromkeys(offer.key_hint for offer in offers))
-        return NoProviderConfigured(
-            "No provider is configured.",
-            allowed=hints,
-            hint="set one of these, give AsyncClient(providers=[...]), or try AsyncClient.sandbox() without any key",
-            cost="no, nothing was sent",
-        )
-    rows = [row for row in plan.rejected if not any(r.field == "key" for r in row.reasons)]
-    others = list(alternatives)
-    hint = f"leave the model open: {', '.join(others)} can make it" if others else "change what is asked"
-    budgeted = [row for row in rows if all(reason.field == "budget" for reason in row.reasons)]
-    if budgeted:
-        least = "; ".join(f"{row.name}: {row.reasons[0].allowed}" for row in budgeted)
-        return BudgetExceeded(
-            "Every model that can make this costs more than the budget.", asked=f"budget={plan.request.budget}",
-            allowed=least, hint="raise the budget, or ask for less", cost="no, nothing was sent", field="budget",
-        )  # fmt: skip
-    pinned = min(rows, key=lambda row: len(row.reasons), default=None) if plan.request.model != "auto" else None
-    if pinned is not None and all(reason.field != "model" for reason in pinned.reasons):
-        return _unsupported(pinned, hint)
-    shown = "; ".join(f"{row.name}: {' and '.join(map(str, row.reasons))}" for row in rows or plan.rejected)
-    what = "No model can make this request." if pinned is None else f"{pinned.model} cannot be asked for it."
-    return NoRoute(what, asked=f'model="{plan.request.model}"', allowed=shown, hint=hint, plan=plan)
+        return _no_provider(offers)
+    hint = f"leave model out: {any_of(others)} can make it" if (others := list(alternatives)) else ""
+    within = [row for row in plan.rejected if all(reason.field == "budget" for reason in row.reasons)]
+    if within:
+        return _too_dear(plan, within, hint)
+    if plan.request.model.partition("@")[0] == "auto":
+        return _no_route(plan, "No model can make this request.", hint)
+    keyed = [row for row in plan.rejected if not any(reason.field == "key" for reason in row.reasons)]
+    best = min(keyed or plan.rejected, key=lambda row: len(row.reasons))
+    gone = next((reason for reason in best.reasons if reason.field in {"model", "key"}), None)
+    if gone is None:
+        return _unsupported(best, hint)
+    what = f"{best.model} {gone.what}." if gone.what else f"{best.model} cannot be asked: {gone}."
+    return _no_route(plan, what, hint)
+
+
+def _no_provider(offers: Sequence[Offer]) -> NoProviderConfigured:
+    hints = dict.fromkeys(offer.key_hint.removeprefix(NO_KEY) for offer in offers)
+    return NoProviderConfigured(
+        "No provider is configured.",
+        allowed="; ".join(hints),
+        hint="do one of these, or try AsyncClient.sandbox(), which needs no key",
+        cost="no, nothing was sent",
+    )
+
+
+def _too_dear(plan: Plan, rows: Sequence[Rejected], hint: str) -> BudgetExceeded:
+    return BudgetExceeded(
+        "Every model that can make this costs more than the budget.",
+        asked=f"budget={plan.request.budget}",
+        allowed="; ".join(f"{row.name} {row.reasons[0]}" for row in rows),
+        hint=hint or "raise the budget, or ask for less",
+        cost="no, nothing was sent",
+        field="budget",
+    )
+
+
+def _no_route(plan: Plan, what: str, hint: str) -> NoRoute:
+    keyed = [row for row in plan.rejected if not any(reason.field == "key" for reason in row.reasons)]
+    names: dict[str, list[str]] = {}
+    for row in keyed or plan.rejected:
+        names.setdefault("; ".join(map(str, row.reasons)), []).append(row.name)
+    return NoRoute(
+        what,
+        asked=_asked(plan.request),
+        allowed=" | ".join(f"{', '.join(those)}: {reasons}" for reasons, those in names.items()),
+        hint=hint or "ask for less, or print(client.plan(...)) for the whole picture",
+        plan=plan,
+    )
+
+
+def _asked(request: VideoRequest) -> str:
+    """What decides who can make it, as it was typed; what was left out is not named."""
+    names = ("model", "duration", "resolution", "aspect_ratio", "fps", "audio", "mode", "count")
+    given = {f.name: getattr(request, f.name) for f in fields(VideoRequest) if f.name in names}
+    default = {f.name: f.default for f in fields(VideoRequest)}
+    shown = {name: value for name, value in given.items() if name == "model" or value != default[name]}
+    return ", ".join(
+        f'{name}="{value}"' if isinstance(value, str) else f"{name}={value}" for name, value in shown.items()
+    )
 
 
 def _unsupported(row: Rejected, hint: str) -> UnsupportedFeature:
     problems = [
-        Problem(r.field, r.asked, f"{r.allowed} ({r.source})" if r.source else r.allowed, _what(row, r), r.hint or hint)
-        for r in row.reasons
+        Problem(
+            reason.field,
+            reason.asked,
+            f"{reason.allowed} ({reason.source})" if reason.source else reason.allowed,
+            f"{row.model} {reason.what or 'cannot do this'}.",
+            reason.hint,
+        )
+        for reason in row.reasons
     ]
-    error = UnsupportedFeature.of(problems)
+    fields = ", ".join(reason.field for reason in row.reasons)
+    what = f"{row.model} cannot do {len(problems)} of the things asked: {fields}." if len(problems) > 1 else ""
+    error = UnsupportedFeature.of(problems, what=what, provider=row.provider)
     error.asked = ", ".join(dict.fromkeys(reason.asked for reason in row.reasons))
-    error.provider = row.provider
+    hints = dict.fromkeys(text for text in (*(reason.hint for reason in row.reasons), hint) if text)
+    error.hint = ", or ".join(hints) or "ask for what is allowed"
     return error
-
-
-def _what(row: Rejected, reason: Refusal) -> str:
-    if reason.field == "duration":
-        asked = reason.asked.partition(",")[0].removeprefix("duration=")
-        return f"{row.model} cannot make a {asked} s clip."
-    return f"{row.model} cannot do this: {reason.field}."
 
 
 def _unconfirmed(plan: Plan) -> UnsupportedFeature | None:
@@ -173,9 +242,9 @@ def _unconfirmed(plan: Plan) -> UnsupportedFeature | None:
     if not first.unconfirmed or plan.request.accept_unconfirmed:
         return None
     problems = [
-        Problem(r.field, r.asked, r.allowed, f"Nothing confirms that {first.model} can do this.", r.hint)
+        Problem(r.field, r.asked, r.allowed, f"Nothing confirms that {first.model} {r.what}.", r.hint)
         for r in first.unconfirmed
     ]
-    error = UnsupportedFeature.of(problems)
+    error = UnsupportedFeature.of(problems, provider=first.provider)
     error.asked = ", ".join(reason.asked for reason in first.unconfirmed)
     return error

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from attrs import field, frozen
 
 from ..errors import InvalidRequest, Problem
+from ..values.media import with_article
 from ..values.plan import Candidate, Ranked, RoutingContext, RoutingPolicy, Term
 from ..values.request import VideoRequest
 
@@ -60,14 +63,25 @@ def apply(
         return ()
     rank: Any = getattr(policy, "rank", policy)
     try:
-        ranked = tuple(rank(request, tuple(candidates), context))
+        answer = rank(request, tuple(candidates), context)
+        ranked = tuple(answer) if isinstance(answer, Iterable) else None
     except Exception as error:  # the policy is somebody else's code, and its error stays visible as the cause
         raise _at_fault(policy, f"raised {type(error).__name__}") from error
+    if ranked is None:
+        raise _at_fault(policy, f"returned {with_article(type(answer).__name__)} instead of a list")
     if not all(isinstance(row, Ranked) and row.candidate in candidates for row in ranked):
         raise _at_fault(policy, "returned something that is none of the candidates")
+    if not all(_is_number(value) for row in ranked for value in (row.score, *(term.value for term in row.terms))):
+        raise _at_fault(policy, "gave a score that is no finite number")
+    if len({row.candidate.name for row in ranked}) < len(ranked):
+        raise _at_fault(policy, "returned a candidate twice")
     if not ranked:
         raise _at_fault(policy, f"left none of {len(candidates)} candidates over")
     return ranked
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def _at_fault(policy: Any, what: str) -> InvalidRequest:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 __all__ = ["BadAddress", "checked", "is_loopback", "origin"]
 
 _PORTS = {"https": 443, "http": 80}
-_HOST = re.compile(r"[A-Za-z0-9._:-]+")  # ASCII alone: of other letters two readers may make two hosts
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")  # plain ASCII: of other letters two readers may make two hosts
 _ODD_NUMBER = re.compile(r"(0[xX][0-9A-Fa-f]*|\d+)(\.(0[xX][0-9A-Fa-f]*|\d+))*")  # 127.1, 0x7f000001, 2130706433
 
 
@@ -53,7 +53,7 @@ def checked(url: str, *, loopback: bool) -> str:
         raise BadAddress("an address that is neither https nor http")
     if parts.username is not None or parts.password is not None:
         raise BadAddress("an address with a user name in it")
-    if not host or port == 0 or not _HOST.fullmatch(host):
+    if port == 0 or not parts.netloc.isascii() or not _HOST.fullmatch(host):
         raise BadAddress("an address with a host name or a port that cannot be")
     if _ODD_NUMBER.fullmatch(host) and not _is_ip(host):
         raise BadAddress("an address with a number for a host that systems read differently")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
@@ -65,10 +65,11 @@ class HttpCarrier:
             raise CarrierFault(_said(error), sent=boundary.crossed and type(error) not in _OUR_OWN_FAULTS) from None
         except (httpx.InvalidURL, ValueError):  # found while encoding: a header or a host that is not even ASCII
             raise CarrierFault("an address or a header that cannot be sent", sent=boundary.crossed) from None
+        answer = _Answer(response)
         try:
-            yield _Answer(response)
+            yield answer
         finally:
-            await response.aclose()
+            await answer.end()
 
     async def aclose(self) -> None:
         """Close every connection; what is asked afterwards opens new ones."""
@@ -124,15 +125,25 @@ _OUR_OWN_FAULTS = {httpx.LocalProtocolError, httpx.UnsupportedProtocol}
 class _Answer:
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
+        self._pieces: AsyncIterator[bytes] | None = None
         self.status = response.status_code
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
+        self._pieces = self._response.aiter_raw(64 * 1024)
         try:
-            async for chunk in self._response.aiter_raw(64 * 1024):
-                yield chunk
+            async for piece in self._pieces:
+                yield piece
         except httpx.HTTPError as error:
             raise CarrierFault(_said(error), sent=True) from None
+
+    async def end(self) -> None:
+        """Give the connection back where the body was read to its end, else close it."""
+        await self._response.aclose()
+        if self._pieces is not None:  # generators that wait inside the library end by finding the line closed
+            with suppress(httpx.HTTPError):
+                async for _ in self._pieces:
+                    pass
 
 
 def _said(error: httpx.HTTPError) -> str:

@@ -169,7 +169,7 @@ class _Base64File:
     def _decode(self, text: bytes) -> int:
         if not text:
             return 0
-        if self._padded:
+        if self._padded or text.endswith(b"==="):
             raise ValueError("a spilled string goes on behind its end")
         self._padded = text.endswith(b"=")
         return self._out.write(binascii.a2b_base64(text, strict_mode=True))

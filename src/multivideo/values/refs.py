@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 from attrs import asdict, field, frozen
@@ -96,7 +97,8 @@ def _senseless(ref: JobRef) -> str:
     if not ref.attempts:
         return "it has no attempts"
     for attempt in ref.attempts:
-        if attempt.samples < 1 or attempt.seconds < 1 or not 0 <= attempt.held_micro_usd < 2**63:
+        sane = attempt.samples >= 1 and attempt.seconds >= 1 and 0 <= attempt.held_micro_usd < 2**63
+        if not sane or not math.isfinite(attempt.submitted_at):
             return f"an impossible number in attempt {attempt.attempt_id[:40]!r}"
     return ""
 

@@ -78,8 +78,8 @@ THREE_TO_15 = "3 to 15 s in whole seconds"
         ("sora-2@openai", {"resolution": "1080p"}, {"resolution": "720p"}),
         ("sora-2@openai", {"resolution": "1792x1024"}, {"resolution": "1280x720 or 720x1280"}),
         ("sora-2@openai", {"seed": 7}, {"seed": "takes no seed"}),
-        ("sora-2-pro@openai", {"resolution": "4k"}, {"resolution": "720p, 1024p or 1080p"}),
-        ("sora-2-pro@openai", {"aspect_ratio": "1:1"}, {"aspect_ratio": "16:9, 9:16, 7:4 or 4:7"}),
+        ("sora-2-pro@openai", {"resolution": "4k"}, {"resolution": "720p, 1792x1024, 1024x1792 or 1080p"}),
+        ("sora-2-pro@openai", {"aspect_ratio": "1:1"}, {"aspect_ratio": "16:9 or 9:16"}),
     ],
 )
 def test_what_a_model_cannot_make_is_refused_with_what_it_can(
@@ -92,6 +92,79 @@ def test_a_refusal_says_what_was_asked_together_and_where_the_limit_was_read() -
     (refusal,) = fitted("veo-3.1@vertex", duration=7, resolution="720p").refusals
     assert refusal.asked == 'duration=7, resolution="720p"'
     assert refusal.source == "Vertex AI model card, read 2026-09-02"
+
+
+def test_the_seconds_are_held_against_the_default_resolution_where_they_hang_on_it() -> None:
+    (veo,) = fitted("veo-3.1@vertex", duration=7).refusals
+    (kling,) = fitted("kling-3.0@kling", duration=16).refusals
+    assert (veo.asked, kling.asked) == ('duration=7, resolution="720p"', "duration=16")
+
+
+@pytest.mark.parametrize(
+    ("spec", "hint"),
+    [
+        ({"duration": 7}, "duration=6 or 8"),
+        ({"duration": 1}, "duration=4"),
+        ({"duration": 9}, "duration=8"),
+        ({"duration": 6, "resolution": "1080p"}, "duration=8"),
+        ({"duration": 7, "fps": 60}, ""),
+    ],
+)
+def test_a_refused_duration_names_its_neighbours_under_the_other_wishes(spec: dict[str, Any], hint: str) -> None:
+    assert fitted("veo-3.1@vertex", **spec).refusals[0].hint == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "what", "reason"),
+    [
+        (
+            "veo-3.1@vertex",
+            {"duration": 7},
+            "cannot make a 7 s clip",
+            f"makes {VEO}, asked 7 s",
+        ),
+        ("sora-2@openai", {"duration": 18}, "cannot make an 18 s clip", "makes 4, 8 or 12 s, asked 18 s"),
+        (
+            "sora-2@openai",
+            {"duration": 8.0000001},
+            "cannot make an 8.0000001 s clip",
+            "makes 4, 8 or 12 s, asked 8.0000001 s",
+        ),
+        ("sora-2@openai", {"resolution": "1080p"}, "cannot make 1080p", "makes 720p, asked 1080p"),
+        (
+            "sora-2@openai",
+            {"audio": False},
+            "cannot make a clip without sound",
+            "is always with sound, asked without sound",
+        ),
+        ("veo-3.1@vertex", {"fps": 60}, "cannot make 60 fps", "makes 24 fps, asked 60 fps"),
+        ("kling-3.0@kling", {"seed": 7}, "takes no seed", "takes no seed"),
+        (
+            "veo-3.1@vertex",
+            {"duration": 6, "resolution": "1080p"},
+            'cannot make a 6 s clip together with resolution="1080p"',
+            f"makes {VEO}, asked 6 s with 1080p",
+        ),
+    ],
+)
+def test_a_refusal_reads_as_a_sentence_behind_the_model_and_as_a_reason_of_its_own(
+    name: str, spec: dict[str, Any], what: str, reason: str
+) -> None:
+    (refusal,) = fitted(name, **spec).refusals
+    assert (refusal.what, str(refusal)) == (what, reason)
+
+
+@pytest.mark.parametrize("wish", ["4k", "16x16"])
+def test_every_resolution_that_is_offered_can_be_asked_for(wish: str) -> None:
+    offered = {
+        text
+        for path, _ in BUILT
+        for refusal in fit(VideoRequest("a fox", resolution=wish), path).refusals
+        for text in refusal.allowed.replace(" or ", ", ").split(", ")
+    }
+    assert len(offered) > 2
+    for text in offered:
+        assert VideoRequest("a fox", resolution=text).resolution == text
 
 
 @pytest.mark.parametrize(
@@ -169,17 +242,20 @@ def test_a_model_is_refused_before_its_release() -> None:
 
 def test_a_mode_that_is_not_built_says_so() -> None:
     frame = picture(1280, 720)
-    allowed = refused("veo-3.1@vertex", first_frame=frame, last_frame=frame)
-    assert allowed == {"last_frame": "first_last is not built yet in this release"}
+    (refusal,) = fitted("veo-3.1@vertex", first_frame=frame, last_frame=frame).refusals
+    assert str(refusal) == "not built yet in this release: a first and a last frame"
+    assert (refusal.field, refusal.allowed) == ("last_frame", "text to video or a first frame only")
 
 
 def test_a_mode_that_the_vendor_lacks_names_those_that_can_be_asked_for() -> None:
-    assert refused("veo-3.1@vertex", shots=[Shot("a", 4), Shot("b", 4)]) == {"shots": "takes text or first_frame only"}
+    (refusal,) = fitted("veo-3.1@vertex", shots=[Shot("a", 4), Shot("b", 4)]).refusals
+    assert refusal.field == "shots"
+    assert str(refusal) == "takes text to video or a first frame only, asked several shots"
 
 
 def test_a_path_of_which_nothing_is_built_refuses_without_a_crash() -> None:
     allowed = refused("veo-3.1@gemini", shots=[Shot("a", 4), Shot("b", 4)])
-    assert allowed == {"shots": "no mode of it is built in this release"}
+    assert allowed == {"shots": "nothing: no mode of it is built yet in this release"}
 
 
 @pytest.mark.parametrize(
@@ -214,8 +290,8 @@ def test_an_exact_first_frame_chooses_the_size_of_the_video() -> None:
         (picture(299, 400), "each side at least 300 pixels"),
         (picture(1000, 399), "the longer side at most 2.5 times the shorter"),
         (picture(400, 1001), "the longer side at most 2.5 times the shorter"),
-        (picture(720, 720, "webp"), "jpeg or png"),
-        (picture(720, 720, size_bytes=50_000_001), "at most 50000000 bytes"),
+        (picture(720, 720, "webp"), "a jpeg or png picture"),
+        (picture(720, 720, size_bytes=50_000_001), "at most 50,000,000 bytes"),
         (Media(url="gs://bucket/frame.png"), "an https address, a file or bytes"),
     ],
 )
@@ -245,7 +321,7 @@ def test_veo_fits_any_frame_and_takes_storage_addresses() -> None:
     assert found.segment.aspect_ratio == "9:16"
     assert found.notes == ("the 1200x1600 picture is fitted to 9:16 by the vendor",)
     assert refused("veo-3.1@vertex", first_frame=Media(url="gs://bucket/frame.png")) == {}
-    assert refused("veo-3.1@vertex", first_frame=picture(64, 64, "webp")) == {"first_frame": "png or jpeg"}
+    assert refused("veo-3.1@vertex", first_frame=picture(64, 64, "webp")) == {"first_frame": "a jpeg or png picture"}
 
 
 @pytest.mark.parametrize("name", ["kling-3.0@kling", "kling-3.0-omni@kling"])

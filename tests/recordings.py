@@ -14,7 +14,7 @@ from multivideo.values.plan import Segment
 from multivideo.values.request import Mode
 from multivideo.wire import Order, WireResponse
 
-WIRE = Path(__file__).parents[2] / "wire"
+WIRE = Path(__file__).parent / "wire"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (1280).to_bytes(4, "big") + (720).to_bytes(4, "big") + b"\x08\x02\0\0\0"
 
 
