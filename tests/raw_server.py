@@ -77,7 +77,7 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     wire.port = listener.extra(anyio.abc.SocketAttribute.local_port)
     served: anyio.abc.Listener[anyio.abc.ByteStream] = (
-        listener if tls is None else TLSListener(listener, tls, standard_compatible=False)  # type: ignore[assignment]
+        listener if tls is None else TLSListener(listener, tls, standard_compatible=False)
     )
     async with served, anyio.create_task_group() as tasks:
         tasks.start_soon(served.serve, handle)

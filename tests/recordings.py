@@ -11,7 +11,7 @@ import pytest
 
 from multivideo.values.media import Media
 from multivideo.values.plan import Segment
-from multivideo.values.request import Mode
+from multivideo.values.words import Mode
 from multivideo.wire import Order, WireResponse
 
 WIRE = Path(__file__).parent / "wire"

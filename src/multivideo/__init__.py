@@ -64,8 +64,9 @@ if TYPE_CHECKING:
         Term,
     )
     from .values.refs import JobRef, VendorRef
-    from .values.request import Brief, Mode, Shot, VideoRequest, VideoSpec
+    from .values.request import VideoRequest, VideoSpec
     from .values.result import Video
+    from .values.words import Brief, Mode, Shot
     from .wire import JobState, JobStatus
 
 __all__ = [
@@ -194,9 +195,9 @@ _HOMES = {
     "Term": "values.plan",
     "JobRef": "values.refs",
     "VendorRef": "values.refs",
-    "Brief": "values.request",
-    "Mode": "values.request",
-    "Shot": "values.request",
+    "Brief": "values.words",
+    "Mode": "values.words",
+    "Shot": "values.words",
     "VideoRequest": "values.request",
     "VideoSpec": "values.request",
     "Video": "values.result",

@@ -16,9 +16,9 @@ from .errors import InvalidRequest, MultiVideoError
 from .values.credits import Credits
 from .values.events import Event, Failed, Planned, Progress, Retried, Submitted
 from .values.plan import Plan, Segment
-from .values.request import Mode
 from .values.result import Video
 from .values.tables import clock_text, table
+from .values.words import Mode
 
 __all__ = [
     "Board",

@@ -20,7 +20,7 @@ from multivideo.shapes import Loose
 from multivideo.values.media import Media
 from multivideo.values.plan import Segment
 from multivideo.values.refs import VendorRef
-from multivideo.values.request import Mode
+from multivideo.values.words import Mode
 from multivideo.wire import (
     AnswerRule,
     Asset,

@@ -485,3 +485,32 @@ def test_pictures_come_in_every_accepted_form(tmp_path: Path) -> None:
     for source in (tmp_path / "first.jpg", str(tmp_path / "first.jpg"), out.getvalue(), image):
         assert client.plan(PROMPT, first_frame=source, model="sora-2").provider == "openai"
     assert client.plan(PROMPT, first_frame="https://example.com/a.png", model="veo-3.1", aspect_ratio="16:9").rejected
+
+
+@pytest.mark.parametrize(("door", "model"), [("openai", "sora-2"), ("kling", "kling-3.0")])
+async def test_a_download_that_failed_for_good_is_fetched_again_without_paying(
+    sandbox: Sandbox, emulator: Emulator, tmp_path: Path, door: str, model: str
+) -> None:
+    emulator.fault(door, download_html="@1*8")
+    async with sandbox() as client:
+        with pytest.raises(mv.MultiVideoError) as caught:
+            await client.generate(PROMPT, model=model, duration=4, save_to=tmp_path / "again.mp4")
+        [job] = client.jobs("open")
+        assert caught.value.job_id == job.id
+        video = await job.wait(deadline=600)
+    assert video.check.ok
+    assert os.listdir(tmp_path) == ["again.mp4"]
+    assert emulator.count() == 1
+
+
+async def test_asking_for_the_status_of_a_finished_job_leaves_its_files_to_it(
+    sandbox: Sandbox, clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    async with sandbox() as client:
+        job = await client.submit(PROMPT, model="veo-3.1", duration=4, save_to=tmp_path / "a.mp4")
+        await clock.sleep(100)
+        assert (await job.status()).state == "succeeded"
+        assert (await job.status()).state == "succeeded"
+        assert (await job.wait()).check.ok
+    assert os.listdir(tmp_path) == ["a.mp4"]

@@ -20,7 +20,7 @@ HEAVY = ["PIL", "anyio", "asyncio", "av", "cattrs", "google", "httpx", "numpy", 
 def names_for_types() -> dict[str, str]:
     """Name to module, as the TYPE_CHECKING block tells the type checkers."""
     tree = ast.parse(INIT.read_text(encoding="utf-8"))
-    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    [block] = [node for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name)]
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
     return {alias.asname or alias.name: node.module or "" for node in imports for alias in node.names}
 

@@ -30,7 +30,8 @@ from multivideo.transport.sender import Channel, Sender
 from multivideo.values.media import Media
 from multivideo.values.plan import Segment
 from multivideo.values.refs import VendorRef
-from multivideo.values.request import Mode, VideoRequest
+from multivideo.values.request import VideoRequest
+from multivideo.values.words import Mode
 from multivideo.wire import Order
 
 ACCOUNTS: Mapping[str, Any] = {

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from multivideo.values.plan import Segment
-from multivideo.values.request import Mode
+from multivideo.values.words import Mode
 from multivideo.wire import Asset, JobState, Order, Part, WireRequest, WireResponse
 
 

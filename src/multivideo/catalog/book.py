@@ -12,7 +12,8 @@ from attrs import evolve, frozen
 from ..errors import InvalidRequest, Problem
 from ..values.credits import Credits
 from ..values.plan import ExpectedTime, Quote, QuoteLine, Refusal, Segment
-from ..values.request import Mode, VideoRequest
+from ..values.request import VideoRequest
+from ..values.words import Mode
 from . import guide, kling, openai, veo
 from .check import any_of, fit, wishes
 from .facts import AccessRow, Certainty, Model, ModelPath, Rate

@@ -11,7 +11,8 @@ from attrs import frozen
 
 from ..values.media import Media
 from ..values.plan import Refusal, Segment
-from ..values.request import RATIOS, RESOLUTIONS, Mode, VideoRequest
+from ..values.request import VideoRequest
+from ..values.words import RATIOS, RESOLUTIONS, Mode
 from .facts import Format, ImageRule, Lifecycle, ModeFacts, ModelPath
 
 __all__ = ["Fit", "Wish", "any_of", "fit", "lifecycle_refusals", "seconds_text", "wishes"]
@@ -215,8 +216,11 @@ def _image_refusals(request: VideoRequest, facts: ModeFacts, rows: Sequence[Form
 
 def _flaws(image: Media, rule: ImageRule) -> Iterable[tuple[str, str]]:
     """What is wrong with a picture whatever video is made of it: (what it is, what is allowed)."""
-    if image.url is not None and image.url.startswith("gs://") and not rule.storage:
-        yield "a gs:// address", "an https address, a file or bytes"
+    if (asked := _refused_address(image, rule)) is not None:
+        kinds = {"an https address": rule.urls, "a file": True, "bytes": True, "a gs:// address": rule.storage}
+        yield asked, any_of(kind for kind, taken in kinds.items() if taken)
+    elif image.url is not None and image.url.startswith("gs://") and not image.url.lower().endswith(_STORED_TYPES):
+        yield "a gs:// address without a type", f"a gs:// address that ends in {any_of(_STORED_TYPES)}"
     if rule.max_bytes is not None and (image.size_bytes or 0) > rule.max_bytes:
         yield f"a picture of {image.size_bytes:,} bytes", f"at most {rule.max_bytes:,} bytes"
     if (seen := image.facts) is None:
@@ -231,6 +235,19 @@ def _flaws(image: Media, rule: ImageRule) -> Iterable[tuple[str, str]]:
             f"a picture of {seen.width}x{seen.height} pixels",
             f"the longer side at most {rule.max_ratio} times the shorter",
         )
+
+
+# Cloud Storage is not looked into, and Google wants the type of a picture said.
+_STORED_TYPES = (".png", ".jpg", ".jpeg")
+
+
+def _refused_address(image: Media, rule: ImageRule) -> str | None:
+    """The kind of address that a picture has and that is not taken, None: it has none or a good one."""
+    if image.url is None:
+        return None
+    if image.url.startswith("gs://"):
+        return None if rule.storage else "a gs:// address"
+    return None if rule.urls else "an https address"
 
 
 def _shape_refusal(
@@ -286,7 +303,7 @@ def _chosen(rows: Sequence[Format], request: VideoRequest, facts: ModeFacts) -> 
 def _segment(row: Format, request: VideoRequest, facts: ModeFacts) -> tuple[Segment, tuple[str, ...]]:
     seconds = int(request.duration) if request.duration is not None else _default_seconds(row, facts)
     audio = request.audio if request.audio is not None else facts.default_audio
-    ratio, size, note = _shape(row, request, facts)
+    ratio, size, notes = _shape(row, request, facts)
     width, height = size or (None, None)
     segment = Segment(
         mode=facts.mode,
@@ -299,7 +316,7 @@ def _segment(row: Format, request: VideoRequest, facts: ModeFacts) -> tuple[Segm
         audio=audio if audio in row.audio else row.audio[0],
         samples=_calls(request.count, facts.samples_max),
     )
-    return segment, (note,) if note else ()
+    return segment, notes
 
 
 def _default_seconds(row: Format, facts: ModeFacts) -> int:
@@ -312,29 +329,40 @@ def _calls(count: int, most: int) -> tuple[int, ...]:
     return (most,) * full + ((rest,) if rest else ())
 
 
-def _shape(row: Format, request: VideoRequest, facts: ModeFacts) -> tuple[str, tuple[int, int] | None, str]:
+def _shape(row: Format, request: VideoRequest, facts: ModeFacts) -> tuple[str, tuple[int, int] | None, tuple[str, ...]]:
     """Aspect ratio, pixels if they are known, and what to tell about them."""
     wanted = [ratio for ratio, size in row.sizes.items() if request.size in (None, size)]
-    if request.aspect_ratio is not None:
-        return request.aspect_ratio, row.sizes[request.aspect_ratio], ""
     seen = request.first_frame.facts if request.first_frame else None
-    if seen is None:
-        ratio = facts.default_ratio if facts.default_ratio in wanted else wanted[0]
-        if request.first_frame is not None and facts.frame_decides_shape:
-            return "frame", None, "the first frame decides the shape; it is an address, so its size is not known here"
-        return ratio, row.sizes[ratio], ""
+    unseen = request.first_frame is not None and seen is None
+    if request.aspect_ratio is None and unseen and facts.frame_decides_shape:
+        return "frame", None, ("the first frame decides the shape; it is an address, so its size is not known here",)
+    if request.aspect_ratio is not None or seen is None:
+        ratio = request.aspect_ratio or (facts.default_ratio if facts.default_ratio in wanted else wanted[0])
+        return ratio, row.sizes[ratio], _unseen_notes(row.sizes[ratio], ratio, request, facts) if unseen else ()
     shape = seen.width / seen.height
     near = min(wanted, key=lambda ratio: (abs(math.log(_value(row, ratio) / shape)), ratio != facts.default_ratio))
     if _alike(_value(row, near), shape):
-        return near, row.sizes[near], ""
+        return near, row.sizes[near], ()
     own = Fraction(seen.width, seen.height)
     if facts.frame_decides_shape:
         return (
             f"{own.numerator}:{own.denominator}",
             None,
-            f"the video takes the shape of the {seen.width}x{seen.height} picture",
+            (f"the video takes the shape of the {seen.width}x{seen.height} picture",),
         )
-    return near, row.sizes[near], f"the {seen.width}x{seen.height} picture is fitted to {near} by the vendor"
+    return near, row.sizes[near], (f"the {seen.width}x{seen.height} picture is fitted to {near} by the vendor",)
+
+
+def _unseen_notes(size: tuple[int, int], ratio: str, request: VideoRequest, facts: ModeFacts) -> tuple[str, ...]:
+    """What to tell of a first frame that is an address, into which nobody looks before the vendor does."""
+    notes, unknown = [], "the first frame is an address, so its size is not known here; it must be"
+    if facts.image is not None and facts.image.exact_size:
+        notes.append(f"{unknown} exactly {size[0]}x{size[1]} pixels")
+    elif facts.frame_decides_shape:
+        notes.append(f"{unknown} of {ratio}, since the video takes its shape")
+    if request.aspect_ratio is None and request.size is None:
+        notes.append(f"aspect_ratio is left out and the first frame is an address: {ratio} is taken")
+    return tuple(notes)
 
 
 def _value(row: Format, ratio: str) -> float:

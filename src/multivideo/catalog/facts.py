@@ -11,7 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..values.plan import ExpectedTime
-from ..values.request import Mode
+from ..values.words import Mode
 
 __all__ = [
     "AccessRow",
@@ -77,6 +77,8 @@ class ImageRule:
     """The longer side at most this many times the shorter."""
     exact_size: bool = False
     """The picture must have exactly the pixels of the video."""
+    urls: bool = True
+    """https addresses are taken."""
     storage: bool = False
     """gs:// addresses are taken."""
     source: Source

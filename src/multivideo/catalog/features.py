@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from ..values.plan import Segment
-from ..values.request import Mode
+from ..values.words import Mode
 from .book import Catalog, price
 from .check import any_of, seconds_text
 from .facts import Certainty, Format, ImageRule, ModeFacts, ModelPath
@@ -152,6 +152,7 @@ def _picture(rule: ImageRule) -> str:
     limits += [f"sides from {rule.min_side} pixels"] if rule.min_side else []
     limits += [f"at most {rule.max_ratio}:1"] if rule.max_ratio else []
     limits += ["exactly the pixels of the video"] if rule.exact_size else []
+    limits += [] if rule.urls else ["not by https address"]
     limits += ["also by gs:// address"] if rule.storage else []
     return ", ".join(limits)
 

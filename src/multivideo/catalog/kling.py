@@ -14,7 +14,7 @@ from attrs import evolve
 
 from ..values.credits import Credits
 from ..values.plan import ExpectedTime
-from ..values.request import Mode
+from ..values.words import Mode
 from .facts import (
     AccessRow,
     Certainty,

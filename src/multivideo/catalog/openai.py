@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 
 from ..values.plan import ExpectedTime
-from ..values.request import Mode
+from ..values.words import Mode
 from .facts import (
     AccessRow,
     Certainty,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from attrs import evolve
 
 from ..values.plan import ExpectedTime
-from ..values.request import Mode
+from ..values.words import Mode
 from .facts import (
     AccessRow,
     Certainty,
@@ -62,7 +62,8 @@ GEMINI_720P, GEMINI_1080P, GEMINI_4K = (
     _format(resolution, audio=(True,), source=GEMINI_DOCS) for resolution in LANDSCAPE
 )
 
-VERTEX_IMAGE = ImageRule(formats=("png", "jpeg"), max_bytes=20_000_000, storage=True, source=CARD)
+# Neither path has a field for an https address: Vertex takes bytes or gs://, the Gemini API bytes alone.
+VERTEX_IMAGE = ImageRule(formats=("png", "jpeg"), max_bytes=20_000_000, urls=False, storage=True, source=CARD)
 GEMINI_IMAGE = evolve(VERTEX_IMAGE, storage=False, source=GEMINI_DOCS)
 
 VERTEX_TEXT = ModeFacts(
@@ -95,6 +96,11 @@ def _modes(text: ModeFacts, image: ImageRule, *formats: Format) -> tuple[ModeFac
     )
 
 
+def _doubted(facts: ModeFacts) -> ModeFacts:
+    """Lite's own card lists pictures as input in one place and leaves them out in another."""
+    return facts if facts.image is None else evolve(facts, certainty=Certainty.UNCERTAIN)
+
+
 def _reference(text: ModeFacts, image: ImageRule, *formats: Format) -> ModeFacts:
     """Up to three pictures of things to keep. Landscape only in the docs of 2025; later guides show portrait too."""
     landscape = tuple(
@@ -123,7 +129,7 @@ VERTEX_MODES = {
         _extension(VERTEX_TEXT, EXTENSION, *VERTEX_BOTH),
     ),
     "veo-3.1-lite": (
-        *_modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH),
+        *map(_doubted, _modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH)),
         _extension(VERTEX_TEXT, EXTENSION, *VERTEX_BOTH),
     ),
 }

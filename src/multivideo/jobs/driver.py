@@ -140,9 +140,12 @@ class Driver:
     async def look_now(self, job: Job) -> JobStatus:
         """The state of the job's first unfinished attempt, asked now."""
         attempt = next((a for a in job.attempts if not a.settled), job.attempts[-1])
-        if attempt.status is not None:
-            return attempt.status
-        return await self._site(attempt).poller.look(attempt.ref.vendor, 0)
+        if attempt.status is None:
+            status = await self._site(attempt).poller.look(attempt.ref.vendor, 0)
+            if not status.state.ended:
+                return status
+            attempt.status = status
+        return attempt.status
 
     async def cancel(self, job: Job, attempt: Attempt) -> None:
         """Ask the vendor to stop an attempt. Raises: UnsupportedFeature where it cannot."""
@@ -265,13 +268,21 @@ class Driver:
             self._listed(job),
         )
         share = Credits(micro_usd=settled.amount.micro_usd // max(1, len(status.assets)))
-        for number in range(attempt.fetched, len(status.assets)):  # after a failed fetch only the rest is fetched again
-            video = await self._take(job, attempt, status, number, evolve(settled, amount=share))
-            job.takes.append(video)
-            attempt.fetched += 1
-            await job.tell(
-                Downloaded, path=str(video.path), size_bytes=video.size_bytes, sha256=video.sha256, segment=1
-            )
+        try:
+            for number in range(attempt.fetched, len(status.assets)):  # after a failed fetch only the rest is fetched
+                video = await self._take(job, attempt, status, number, evolve(settled, amount=share))
+                job.takes.append(video)
+                attempt.fetched += 1
+                await job.tell(
+                    Downloaded, path=str(video.path), size_bytes=video.size_bytes, sha256=video.sha256, segment=1
+                )
+        except BaseException:
+            attempt.status = None  # look again before the next fetch: for fresh addresses, or for the files once more
+            raise
+        finally:
+            for asset in status.assets:
+                if asset.file is not None:
+                    asset.file.unlink(missing_ok=True)
         await self._settle(job, attempt, settled)
 
     async def _take(self, job: Job, attempt: Attempt, status: JobStatus, number: int, settled: Settlement) -> Video:
@@ -365,9 +376,8 @@ class Driver:
             job.error = job.shortfalls[0]
             await job.tell(Failed, error=job.error)
             return
-        wanted = sum(attempt.ref.samples for attempt in job.attempts) + sum(
-            1 for error in job.shortfalls if getattr(error, "step", None) == StepKind.SUBMIT.value
-        )
+        segments = job.plan.segments if job.plan is not None else ()
+        wanted = sum(segments[0].samples) if segments else sum(attempt.ref.samples for attempt in job.attempts)
         first = job.takes[0]
         if len(job.takes) < wanted:
             short = Fault("takes", wanted, len(job.takes))

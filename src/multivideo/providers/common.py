@@ -27,7 +27,7 @@ from ..errors import (
 from ..shapes import Unreadable, read
 from ..values.media import Media
 from ..values.refs import VendorRef
-from ..values.request import Mode
+from ..values.words import Mode
 from ..wire import Answer, AnswerRule, Asset, Order, WireRequest, WireResponse
 
 __all__ = [
@@ -187,7 +187,8 @@ def unwelcome(
 
 
 def _request_id(said: Said, response: WireResponse) -> str | None:
-    return quoted(said.request_id or response.request_id or "")[:100] or None
+    name = said.request_id or response.request_id or ""
+    return name if re.fullmatch(r"[\w.:/+=-]{1,100}", name) else None
 
 
 def reading(

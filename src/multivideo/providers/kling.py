@@ -31,7 +31,7 @@ from ..shapes import Loose, Unreadable, read
 from ..values.credits import Credits
 from ..values.media import Media
 from ..values.refs import VendorRef
-from ..values.request import Mode
+from ..values.words import Mode
 from ..wire import (
     Answer,
     AnswerRule,

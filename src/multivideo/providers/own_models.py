@@ -23,7 +23,7 @@ from ..catalog.facts import (
 )
 from ..errors import Problem
 from ..values.plan import ExpectedTime
-from ..values.request import Mode
+from ..values.words import Mode
 
 __all__ = ["own_path", "spec_problems"]
 

@@ -64,6 +64,7 @@ from .common import (
     retry_after,
     unsupported_picture,
     unwelcome,
+    word_of,
 )
 
 __all__ = ["RULES", "SUPPORT_CODES", "VertexBackend"]
@@ -269,7 +270,7 @@ class VertexBackend:
         def operation(response: WireResponse) -> JobStatus:
             judged = self._judged(response)
             if judged is not None and judged.said.own and response.status == 404:
-                return JobStatus(ref.remote_id, JobState.MISSING, judged.said.code)
+                return JobStatus(ref.remote_id, JobState.MISSING, word_of(judged.said.code))
             return look(response)
 
         return Exchange(request, operation)

@@ -161,13 +161,21 @@ def why_not(plan: Plan, offers: Sequence[Offer], alternatives: Iterable[str] = (
         return _too_dear(plan, within, hint)
     if plan.request.model.partition("@")[0] == "auto":
         return _no_route(plan, "No model can make this request.", hint)
-    keyed = [row for row in plan.rejected if not any(reason.field == "key" for reason in row.reasons)]
-    best = min(keyed or plan.rejected, key=lambda row: len(row.reasons))
-    gone = next((reason for reason in best.reasons if reason.field in {"model", "key"}), None)
+    best = min(plan.rejected, key=lambda row: (_gone(row) is not None, len(row.reasons)))
+    gone = _gone(best)
     if gone is None:
         return _unsupported(best, hint)
-    what = f"{best.model} {gone.what}." if gone.what else f"{best.model} cannot be asked: {gone}."
-    return _no_route(plan, what, hint)
+    if gone.field == "key":
+        set_it = gone.allowed.removeprefix(NO_KEY)
+        return _no_route(
+            plan, f"{best.model} cannot be asked without a key.", ", or ".join(filter(None, [set_it, hint]))
+        )
+    return _no_route(plan, f"{best.model} {gone.what}.", hint)
+
+
+def _gone(row: Rejected) -> Refusal | None:
+    """Why nobody can be asked there, whatever is asked: the model is not served, or a key is missing."""
+    return next((reason for reason in row.reasons if reason.field in {"model", "key"}), None)
 
 
 def _no_provider(offers: Sequence[Offer]) -> NoProviderConfigured:
@@ -208,12 +216,10 @@ def _no_route(plan: Plan, what: str, hint: str) -> NoRoute:
 def _asked(request: VideoRequest) -> str:
     """What decides who can make it, as it was typed; what was left out is not named."""
     names = ("model", "duration", "resolution", "aspect_ratio", "fps", "audio", "mode", "count")
-    given = {f.name: getattr(request, f.name) for f in fields(VideoRequest) if f.name in names}
     default = {f.name: f.default for f in fields(VideoRequest)}
-    shown = {name: value for name, value in given.items() if name == "model" or value != default[name]}
-    return ", ".join(
-        f'{name}="{value}"' if isinstance(value, str) else f"{name}={value}" for name, value in shown.items()
-    )
+    values = [(name, getattr(request, name)) for name in names]
+    shown = [(name, value) for name, value in values if name == "model" or value != default[name]]
+    return ", ".join(f'{name}="{value}"' if isinstance(value, str) else f"{name}={value}" for name, value in shown)
 
 
 def _unsupported(row: Rejected, hint: str) -> UnsupportedFeature:
@@ -227,8 +233,8 @@ def _unsupported(row: Rejected, hint: str) -> UnsupportedFeature:
         )
         for reason in row.reasons
     ]
-    fields = ", ".join(reason.field for reason in row.reasons)
-    what = f"{row.model} cannot do {len(problems)} of the things asked: {fields}." if len(problems) > 1 else ""
+    names = ", ".join(reason.field for reason in row.reasons)
+    what = f"{row.model} cannot do {len(problems)} of the things asked: {names}." if len(problems) > 1 else ""
     error = UnsupportedFeature.of(problems, what=what, provider=row.provider)
     error.asked = ", ".join(dict.fromkeys(reason.asked for reason in row.reasons))
     hints = dict.fromkeys(text for text in (*(reason.hint for reason in row.reasons), hint) if text)

@@ -117,11 +117,11 @@ class Emulator:
         return sum(job.cost for job in self.jobs(credential, door=door))
 
     def close(self) -> None:
-        """Stop rendering; waits for the files under way."""
+        """Stop rendering; files under way are given up."""
         self._store.pool.close()
 
     async def aclose(self) -> None:
-        """Stop rendering; waits for the files under way."""
+        """Stop rendering; files under way are given up."""
         self.close()
 
     async def __aenter__(self) -> Self:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import TypeGuard
 
-__all__ = ["decode_base64", "is_int", "is_number", "is_object", "json_kind", "load_object"]
+__all__ = ["as_sent", "decode_base64", "is_int", "is_number", "is_object", "json_kind", "load_object"]
 
 
 def is_object(value: object) -> TypeGuard[Mapping[str, object]]:
@@ -37,6 +37,13 @@ def json_kind(value: object) -> str:
         (dict, "an object"),
     )
     return next((name for kind, name in kinds if isinstance(value, kind)), "null" if value is None else "a file")
+
+
+def as_sent(value: object) -> str:
+    """A value as its sender wrote it, for an error text; of lists and objects, which may be deep, only the kind."""
+    if isinstance(value, str):
+        return value
+    return json_kind(value) if isinstance(value, list | dict) else json.dumps(value)
 
 
 def load_object(body: bytes) -> Mapping[str, object]:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 
 from attrs import define, field
+from python_multipart.multipart import parse_options_header
 
 from multivideo.sandbox.faults import Fault, deliver
 from multivideo.sandbox.fields import load_object
@@ -78,8 +79,15 @@ class VertexDoor:
         match request.method, request.segments[1:]:
             case "POST", ("token",):
                 return self._desk.grant(request)
+            case "POST", (version, "publishers", "google", "models", _) if version in _VERSIONS:
+                if not request.headers.get("x-goog-api-key"):
+                    self._account(request)
+                raise _error(400, "Invalid resource field value in the request.")
         account = self._account(request)
-        match request.method, request.segments[1:]:
+        asked = request.segments[1:]
+        if asked[:2] == ("download", "storage"):  # where Google's own storage client fetches
+            asked = asked[1:]
+        match request.method, asked:
             case "GET", ("storage", "v1", "b", bucket, "o"):
                 return self._listing(bucket, request.query.get("prefix", ""))
             case "GET", ("storage", "v1", "b", bucket, "o", *path):
@@ -95,8 +103,6 @@ class VertexDoor:
                     return self._start(request, account, name, region, model)
                 if verb == "fetchPredictOperation":
                     return await self._poll(request, name, region, model)
-            case "POST", (version, "publishers", "google", "models", _) if version in _VERSIONS:
-                raise _error(400, "Invalid resource field value in the request.")
         raise _error(404, f"Method not found: {request.method} /{'/'.join(request.segments[1:])}")
 
     def _account(self, request: Request) -> str:
@@ -160,7 +166,7 @@ class VertexDoor:
     async def _done(self, request: Request, job: Job, state: State) -> Reply:
         """The finished operation: links into a bucket, or the files themselves in Base64."""
         samples = job.request["sampleCount"]
-        made = len(job.draft.clips)
+        made = len(job.clips)
         filtered = samples - made if isinstance(samples, int) else 0
         response: dict[str, object] = {"@type": _RESPONSE_TYPE, "raiMediaFilteredCount": filtered}
         if filtered:
@@ -168,7 +174,7 @@ class VertexDoor:
         if job.request["storageUri"] is not None:
             response |= {"videos": self._links(job)} if made else {}
         elif made:
-            files = [await self._store.pool.fetch(clip) for clip in job.draft.clips]
+            files = [await self._store.pool.fetch(clip) for clip in job.clips]
             encoded = [base64.b64encode(data).decode() for data in files]
             response["videos"] = [{"bytesBase64Encoded": text, "mimeType": "video/mp4"} for text in encoded]
             answer = json.dumps({"name": job.id, "done": True, "response": response}).encode()
@@ -179,7 +185,7 @@ class VertexDoor:
         folder = job.names.setdefault("folder", self._store.digits(19))
         base = str(job.request["storageUri"]).rstrip("/")
         links = []
-        for place, clip in enumerate(job.draft.clips):
+        for place, clip in enumerate(job.clips):
             address = f"{base}/{folder}/sample_{place}.mp4"
             self._results[address] = job, clip
             links.append({"gcsUri": address, "mimeType": "video/mp4"})
@@ -221,8 +227,24 @@ class VertexDoor:
 
     def _upload(self, request: Request, bucket: str) -> Reply:
         """Keep a picture, so that a start call can name it by its gs:// address."""
-        name = request.query.get("name", "")
-        if request.query.get("uploadType") != "media" or not name:
-            raise _error(400, "Only uploadType=media with a name is served.")
-        self._uploads[f"gs://{bucket}/{name}"] = request.body
-        return json_reply(200, {"kind": "storage#object", "bucket": bucket, "name": name})
+        try:
+            name, data = _uploaded(request)
+        except ValueError:
+            raise _error(400, "An uploadType=media or uploadType=multipart with a name is required.") from None
+        self._uploads[f"gs://{bucket}/{name}"] = data
+        return json_reply(200, {"kind": "storage#object", "bucket": bucket, "name": name, "size": str(len(data))})
+
+
+def _uploaded(request: Request) -> tuple[str, bytes]:
+    """Name and bytes of an upload; ValueError when there are none. Google's own client sends `multipart/related`."""
+    name, data = request.query.get("name"), request.body
+    if request.query.get("uploadType") == "multipart":
+        boundary = parse_options_header(request.headers.get("content-type"))[1].get(b"boundary", b"")
+        _, about, file, _ = data.split(b"--" + boundary)
+        name = name or str(load_object(about.partition(b"\r\n\r\n")[2]).get("name", ""))
+        data = file.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
+    elif request.query.get("uploadType") != "media":
+        raise ValueError("an upload of another type")
+    if not name:
+        raise ValueError("no name")
+    return name, data

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from multivideo.sandbox.fields import decode_base64, is_int, is_number, is_object
+from multivideo.sandbox.fields import as_sent, decode_base64, is_int, is_number, is_object
 from multivideo.sandbox.jobs import Draft, State
 from multivideo.sandbox.render import Clip, image_size, placeholder
 
@@ -107,10 +107,10 @@ def _parameters(model: Veo, given: Mapping[str, object]) -> _Parameters:
             "The number value for `durationSeconds` is out of bound. Please provide a value between 4 and 8, inclusive."
         )
     if resolution != "720p" and duration != 8:
-        raise BadArgument(f"{resolution} is not supported for a duration of {duration} seconds.")
+        raise BadArgument(f"{resolution} is not supported for a duration of {duration:g} seconds.")
     people = given.get("personGeneration", "allow_adult")
     if people not in _PEOPLE:
-        raise BadArgument(f"{people} for personGeneration is currently not supported.")
+        raise BadArgument(f"{as_sent(people)} for personGeneration is currently not supported.")
     if not _switch(given, "enhancePrompt"):
         raise BadArgument("Veo 3 prompt enhancement cannot be disabled.")
     audio = _switch(given, "generateAudio")
@@ -120,8 +120,8 @@ def _parameters(model: Veo, given: Mapping[str, object]) -> _Parameters:
     storage_uri = _check_rest(given)
     shown = {
         "durationSeconds": int(duration), "resolution": resolution, "aspectRatio": aspect_ratio, "sampleCount": samples,
-        "generateAudio": audio, "seed": given.get("seed"), "personGeneration": people, "storageUri": storage_uri,
-        "negativePrompt": given.get("negativePrompt"),
+        "generateAudio": audio, "seed": seed if "seed" in given else None, "personGeneration": people,
+        "storageUri": storage_uri, "negativePrompt": given.get("negativePrompt"),
     }  # fmt: skip
     return _Parameters(
         duration=int(duration), resolution=resolution, aspect_ratio=aspect_ratio, samples=samples, audio=audio,
@@ -135,10 +135,10 @@ def _check_rest(given: Mapping[str, object]) -> str | None:
         if not isinstance(given.get(name, ""), str):
             raise BadArgument(f"Invalid value at 'parameters.{name}': must be a string.")
     for name, words in (("compressionQuality", ("optimized", "lossless")), ("resizeMode", ("pad", "crop"))):
-        if str(given.get(name, words[0])).lower() not in words:
-            raise BadArgument(f"Invalid value '{given[name]}' for `{name}`.")
+        if as_sent(given.get(name, words[0])).lower() not in words:
+            raise BadArgument(f"Invalid value '{as_sent(given[name])}' for `{name}`.")
     if given.get("fps", 24) != 24:
-        raise BadArgument(f"Invalid value '{given['fps']}' for `fps`.")
+        raise BadArgument(f"Invalid value '{as_sent(given['fps'])}' for `fps`.")
     storage = given.get("storageUri")
     if isinstance(storage, str) and not _BUCKET.fullmatch(storage):
         raise BadArgument(f"Invalid Cloud Storage URI: '{storage}'.")
@@ -148,7 +148,7 @@ def _check_rest(given: Mapping[str, object]) -> str | None:
 def _word(given: Mapping[str, object], name: str, allowed: Sequence[str], default: str) -> str:
     value = given.get(name, default)
     if not isinstance(value, str) or value not in allowed:
-        raise BadArgument(f"Invalid value '{value}' for `{name}`. Supported values: {', '.join(allowed)}.")
+        raise BadArgument(f"Invalid value '{as_sent(value)}' for `{name}`. Supported values: {', '.join(allowed)}.")
     return value
 
 
@@ -161,6 +161,8 @@ def _switch(given: Mapping[str, object], name: str) -> bool:
 
 def _whole(given: Mapping[str, object], name: str, default: int, least: int, most: int) -> int:
     value = given.get(name, default)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a number of JSON is a double here: 2.0 is 2
     if not is_int(value) or not least <= value <= most:
         raise BadArgument(
             f"The number value for `{name}` is out of bound. "
@@ -214,8 +216,9 @@ def _check_references(given: object, uploads: Mapping[str, bytes]) -> None:
         path = f"referenceImages[{place}]"
         if not is_object(item) or "image" not in item:
             raise BadArgument(f"`{path}.image` is required.")
-        if str(item.get("referenceType", "")).lower() != "asset":
-            raise BadArgument(f"`{path}.referenceType` '{item.get('referenceType')}' isn't supported by this model.")
+        kind = as_sent(item.get("referenceType", ""))
+        if kind.lower() != "asset":
+            raise BadArgument(f"`{path}.referenceType` '{kind}' isn't supported by this model.")
         _image(item["image"], f"{path}.image", uploads)
 
 
@@ -227,13 +230,15 @@ def _image(given: object, path: str, uploads: Mapping[str, bytes]) -> bytes:
     if (encoded is None) == (address is None):
         raise BadArgument(f"`{path}` must have exactly one of `bytesBase64Encoded` and `gcsUri`.")
     if given.get("mimeType") not in ("image/png", "image/jpeg"):
-        raise BadArgument(f"Unsupported image mime type '{given.get('mimeType')}': use image/png or image/jpeg.")
+        raise BadArgument(
+            f"Unsupported image mime type '{as_sent(given.get('mimeType'))}': use image/png or image/jpeg."
+        )
     if address is not None:
         if not isinstance(address, str) or not _BUCKET.fullmatch(address):
-            raise BadArgument(f"Invalid Cloud Storage URI: '{address}'.")
+            raise BadArgument(f"Invalid Cloud Storage URI: '{as_sent(address)}'.")
         return uploads.get(address) or _stand_in()
     try:
-        data = decode_base64(str(encoded))
+        data = decode_base64(as_sent(encoded))
         _, _, kind = image_size(data)
     except ValueError:
         raise BadArgument(f"Unable to process `{path}`: the image cannot be decoded.") from None

@@ -20,7 +20,11 @@ _JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class _BadGrantError(Exception):
-    pass
+    """The description of a refusal; `code` is its name in RFC 6749."""
+
+    def __init__(self, description: str, code: str = "invalid_grant") -> None:
+        super().__init__(description)
+        self.code = code
 
 
 @define(eq=False)
@@ -38,7 +42,7 @@ class TokenDesk:
             if principal == "bad-key":
                 raise _BadGrantError("Invalid grant: account not found")
         except _BadGrantError as bad:
-            return json_reply(400, {"error": "invalid_grant", "error_description": str(bad)})
+            return json_reply(400, {"error": bad.code, "error_description": str(bad)})
         token = f"ya29.emulator-{self._store.hex(40)}"
         self._known[token] = principal, self._store.clock.wall() + _LIFE_S
         return json_reply(200, {"access_token": token, "expires_in": _LIFE_S, "token_type": "Bearer"})
@@ -65,7 +69,7 @@ def _principal(form: Mapping[str, str]) -> str:
             ):
                 raise _BadGrantError("Invalid JWT: RS256 and the claims iss, scope, aud, iat and exp are required")
             return str(claims["iss"])
-    raise _BadGrantError("Unsupported grant_type")
+    raise _BadGrantError(f"Invalid grant_type: {form.get('grant_type', '')}", "unsupported_grant_type")
 
 
 def _decode(assertion: str) -> tuple[Mapping[str, object], Mapping[str, object]]:

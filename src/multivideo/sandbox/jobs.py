@@ -94,6 +94,11 @@ class Job:
         return 0 if any(item.error is not None for item in self.renderings) else self.draft.cost
 
     @property
+    def clips(self) -> tuple[Clip, ...]:
+        """The files made for it: as drafted, or plain ones when there was too much to render."""
+        return tuple(item.clip for item in self.renderings)
+
+    @property
     def started(self) -> float:
         """Wall time at which it leaves the queue: after a twelfth of its time, 5 s of a minute."""
         return self.created + self.latency / 12
@@ -165,6 +170,7 @@ class JobStore:
         """Make the job of a checked order; faults of its create call happen before or after."""
         script, count = self.faults.take(door, credential, request)
         script.strike("submit", count, refuse)
+        latency = draft.seconds if self.latency is None else self.latency
         job = Job(
             id=new_id,
             door=door,
@@ -172,9 +178,9 @@ class JobStore:
             number=len(self._jobs) + 1,
             draft=draft,
             created=self.clock.wall(),
-            latency=draft.seconds if self.latency is None else self.latency,
+            latency=latency,
             script=script,
-            renderings=tuple(self.pool.start(clip) for clip in draft.clips),
+            renderings=tuple(self.pool.start(clip, within=latency) for clip in draft.clips),
         )
         self._keep(job)
         script.strike("made", count, refuse)

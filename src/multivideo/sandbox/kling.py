@@ -226,7 +226,7 @@ class KlingDoor:
         hits = job.fetch(self._fault)
         if job.state(self._store.clock.wall()) is State.EXPIRED or "download_late" in hits:
             return _page(404, "The file does not exist.")
-        data = await self._store.pool.fetch(job.draft.clips[0])
+        data = await self._store.pool.fetch(job.clips[0])
         return deliver(request, hits, data, "video/mp4")
 
     def _list(self, request: Request, account: str) -> Reply:

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from attrs import field, frozen
 
-from multivideo.sandbox.fields import decode_base64, is_object
+from multivideo.sandbox.fields import as_sent, decode_base64, is_object
 from multivideo.sandbox.kling_products import Product
 from multivideo.sandbox.render import image_size, placeholder
 
@@ -60,7 +60,7 @@ def read_contents(product: Product, body: Mapping[str, object]) -> list[Material
             raise BadField(f"{path}: must be an object")
         kind = item.get("type")
         if not isinstance(kind, str) or kind not in product.materials:
-            raise BadField(f"{path}.type: value '{kind}' is invalid")
+            raise BadField(f"{path}.type: value '{as_sent(kind)}' is invalid")
         materials.append(_material(product, kind, item, path))
         if (name := item.get("id")) is not None:
             if not isinstance(name, str) or name in ids:
@@ -75,12 +75,12 @@ def read_contents(product: Product, body: Mapping[str, object]) -> list[Material
 def _material(product: Product, kind: str, item: Mapping[str, object], path: str) -> Material:
     if kind == "prompt":
         text = read_prompt(item.get("text"), f"{path}.text", product.prompt_limit)
-        return Material(kind, text=text, shown=dict(item))
+        return Material(kind, text=text, shown=_strings(item))
     if kind in ("element", "voice"):
         for name in (f"{kind}_id", "id"):
             if not isinstance(item.get(name), str) or not item[name]:
                 raise BadField(f"{path}.{name}: must not be blank")
-        return Material(kind, shown=dict(item))
+        return Material(kind, shown=_strings(item))
     url = item.get("url")
     if not isinstance(url, str) or not url:
         raise BadField(f"{path}.url: must not be blank")
@@ -88,11 +88,16 @@ def _material(product: Product, kind: str, item: Mapping[str, object], path: str
     if kind in VIDEOS:
         if not remote:
             raise BadField(f"{path}.url: a video must be given by its URL")
-        return Material(kind, shown=dict(item))
+        return Material(kind, shown=_strings(item))
     data = _stand_in() if remote else _image(url, path)
     width, height, form = image_size(data)
-    shown = {**item, "url": url if remote else f"{form} {width}x{height}, {len(data)} bytes"}
+    shown = {**_strings(item), "url": url if remote else f"{form} {width}x{height}, {len(data)} bytes"}
     return Material(kind, image=data, size=(width, height), shown=shown)
+
+
+def _strings(item: Mapping[str, object]) -> dict[str, object]:
+    """What is kept of an entry: all that Kling knows in one is text."""
+    return {name: value for name, value in item.items() if isinstance(value, str)}
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import define
 
-from multivideo.sandbox.fields import is_int, is_object
+from multivideo.sandbox.fields import as_sent, is_int, is_object
 from multivideo.sandbox.jobs import Draft, State
 from multivideo.sandbox.kling_materials import VIDEOS, BadField, Material, read_contents, read_prompt
 from multivideo.sandbox.kling_products import (
@@ -120,7 +120,7 @@ def _word(given: Mapping[str, object], name: str, allowed: Sequence[str], defaul
     if value is None:
         raise BadField(f"settings.{name}: must not be null")
     if not isinstance(value, str) or value not in allowed:
-        raise BadField(f"settings.{name}: value '{value}' is invalid")
+        raise BadField(f"settings.{name}: value '{as_sent(value)}' is invalid")
     return value
 
 

@@ -6,6 +6,7 @@ Remix, edits, extensions and characters have their routes and answer that they a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 
 import anyio.to_thread
@@ -71,13 +72,13 @@ class OpenAIDoor:
                 raise refuse(404, f"Character with id '{name}' not found.")
             case "POST", ("v1", "videos", _, "remix"):
                 raise refuse(404, "This emulator does not serve POST /v1/videos/{video_id}/remix yet.")
-            case "GET", ("v1", "videos", name):
+            case "GET", ("v1", "videos", name) if name:
                 return self._get(name, key)
-            case "DELETE", ("v1", "videos", name):
+            case "DELETE", ("v1", "videos", name) if name:
                 return self._delete(name, key)
             case "GET", ("v1", "videos", name, "content"):
                 return await self._content(request, name, key)
-        raise refuse(404, f"Invalid URL ({request.method} /{'/'.join(request.segments[1:])})")
+        raise _no_such_call(request)
 
     def _create(self, request: Request, key: str) -> Reply:
         draft = read_order(read_fields(request))
@@ -133,7 +134,7 @@ class OpenAIDoor:
             raise refuse(404, f"The files of video '{name}' have expired.")
         if state is not State.DONE or "download_late" in hits:
             raise refuse(404, _NOT_READY)
-        data = await self._store.pool.fetch(job.draft.clips[0])
+        data = await self._store.pool.fetch(job.clips[0])
         if variant == "video":
             return deliver(request, hits, data, "video/mp4", _attachment(f"{name}.mp4"))
         if variant == "thumbnail":
@@ -170,6 +171,22 @@ def _not_found(name: str) -> Refused:
     return refuse(404, f"Video with id '{name}' not found.")
 
 
+def _no_such_call(request: Request) -> Refused:
+    """The path is known and its methods are others, or the path is not known."""
+    path = "/" + "/".join(request.segments[1:])
+    match request.segments[1:]:
+        case ("v1", "videos") | ("v1", "videos", _, "content" | "remix"):
+            known = True
+        case ("v1", "videos", name):
+            known = bool(name)
+        case _:
+            known = False
+    if not known:
+        return refuse(404, f"Invalid URL ({request.method} {path})")
+    hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
+    return refuse(405, f"Not allowed to {request.method} on {path}. {hint}")
+
+
 def _attachment(name: str) -> dict[str, str]:
     return {"content-disposition": f'attachment; filename="{name}"'}
 
@@ -177,16 +194,19 @@ def _attachment(name: str) -> dict[str, str]:
 def _page(query: Mapping[str, str]) -> tuple[int, str | None, str]:
     """Limit, the id after which to go on, and the order of a list."""
     text, order = query.get("limit", "20"), query.get("order", "desc")
-    if not text.isdecimal() or len(text) > 9:
+    if not re.fullmatch("-?[0-9]{1,9}", text):
         message = f"Invalid type for 'limit': expected an integer, but got '{text}' instead."
         raise refuse(400, message, code="invalid_type", param="limit")
+    if int(text) < 0:
+        message = f"Invalid 'limit': integer below minimum value. Expected a value >= 0, but got {text} instead."
+        raise refuse(400, message, code="integer_below_min_value", param="limit")
     if int(text) > 100:
         message = f"Invalid 'limit': integer above maximum value. Expected a value <= 100, but got {text} instead."
         raise refuse(400, message, code="integer_above_max_value", param="limit")
     if order not in ("asc", "desc"):
         message = f"Invalid value: '{order}'. Supported values are: 'asc' and 'desc'."
         raise refuse(400, message, code="invalid_value", param="order")
-    return int(text), query.get("after"), order
+    return int(text), query.get("after") or None, order
 
 
 def _video(job: Job, now: float, state: State | None = None) -> dict[str, object]:

@@ -8,13 +8,15 @@ and as an object.
 from __future__ import annotations
 
 import io
+import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from urllib.parse import parse_qsl
 
 from attrs import frozen
 from python_multipart import parse_form
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File
+from python_multipart.multipart import Field, File, parse_options_header
 
 from multivideo.sandbox.fields import decode_base64, is_object, json_kind, load_object
 from multivideo.sandbox.jobs import Draft, State
@@ -22,6 +24,9 @@ from multivideo.sandbox.render import Clip, image_size, placeholder
 from multivideo.sandbox.wire import Refused, Request, json_reply
 
 __all__ = ["MODELS", "Upload", "read_fields", "read_order", "refuse"]
+
+# What it has to say about a broken form is the answer; without a handler it would go to standard error as well.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 _DAY = 86_400
 _SECONDS = ("4", "8", "12", "16", "20")
@@ -75,11 +80,19 @@ def read_fields(request: Request) -> Mapping[str, object]:
             return load_object(request.body)
         except ValueError:
             raise refuse(400, "We could not parse the JSON body of your request.") from None
-    if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        raise refuse(400, f"Unsupported content type: '{kind}'. This API method accepts 'application/json' requests.")
     fields: dict[str, object] = {}
-    headers = {"Content-Type": request.headers["content-type"].encode()}
+    if kind == "multipart/form-data":
+        _read_form(request, fields)
+    elif kind == "application/x-www-form-urlencoded":
+        for name, value in parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True):
+            _put(fields, name, value)
+    else:
+        message = f"Unsupported content type: '{kind}'. This API method accepts 'application/json' requests."
+        raise refuse(400, message, code="unsupported_content_type")
+    return fields
 
+
+def _read_form(request: Request, fields: dict[str, object]) -> None:
     def on_text(part: Field) -> None:
         _put(fields, (part.field_name or b"").decode(), (part.value or b"").decode("utf-8", "replace"))
 
@@ -89,11 +102,14 @@ def read_fields(request: Request) -> Mapping[str, object]:
             data = file.read()
         _put(fields, (part.field_name or b"").decode(), Upload(data))
 
+    content_type = request.headers["content-type"].encode()
+    end = b"--" + parse_options_header(content_type)[1].get(b"boundary", b"") + b"--"
     try:
-        parse_form(headers, io.BytesIO(request.body), on_text, on_file)
+        if end not in request.body:  # the parser is content with half a form
+            raise ValueError("the form has no end")
+        parse_form({"Content-Type": content_type}, io.BytesIO(request.body), on_text, on_file)
     except (FormParserError, UnicodeDecodeError, ValueError):
         raise refuse(400, "We could not parse the multipart body of your request.") from None
-    return fields
 
 
 def _put(fields: dict[str, object], name: str, value: object) -> None:
@@ -125,14 +141,18 @@ def read_order(fields: Mapping[str, object]) -> Draft:
     seconds = _text(fields, "seconds", "4", f"one of {_one_of(_SECONDS, 'or')}")
     size = _text(fields, "size", "720x1280", "a string")
     model = _text(fields, "model", "sora-2", "a string")
-    _check_characters(fields)
+    characters = _characters(fields)
+    if not isinstance(given := fields.get("input_reference", {}), Upload | dict):
+        raise _wrong_type("input_reference", "an object", given)
     sizes = MODELS.get(model)
     if sizes is None:
         message = f"The model '{model}' does not exist or you do not have access to it."
         raise refuse(404, message, code="model_not_found", param="model")
     _check_choice("seconds", seconds, _SECONDS)
     _check_choice("size", size, sizes)
-    frame = _first_frame(fields["input_reference"], size) if "input_reference" in fields else None
+    for name in characters:  # none can be made here, so none is known
+        raise refuse(404, f"Character with id '{name}' not found.")
+    frame = _first_frame(given, size) if "input_reference" in fields else None
     if "sentinel_block" in prompt.lower():
         message = "Hmmm something didn't look right with your request. Please try again later."
         raise refuse(400, message, code="sentinel_block")
@@ -194,11 +214,9 @@ def _check_choice(name: str, value: str, allowed: Iterable[str]) -> None:
         raise refuse(400, message, code="invalid_value", param=name)
 
 
-def _check_characters(fields: Mapping[str, object]) -> None:
-    """At most two objects with an id each. None can be made here, so none is known."""
-    if "characters" not in fields:
-        return
-    given = fields["characters"]
+def _characters(fields: Mapping[str, object]) -> Sequence[str]:
+    """The ids of at most two objects."""
+    given = fields.get("characters", [])
     if not isinstance(given, list):
         raise _wrong_type("characters", "an array of objects", given)
     if len(given) > 2:
@@ -207,17 +225,12 @@ def _check_characters(fields: Mapping[str, object]) -> None:
     for place, item in enumerate(given):
         if not is_object(item) or not isinstance(item.get("id"), str):
             raise _wrong_type(f"characters[{place}]", "an object with an id", item)
-        raise refuse(404, f"Character with id '{item['id']}' not found.")
+    return [item["id"] for item in given]
 
 
-def _first_frame(given: object, size: str) -> bytes:
+def _first_frame(given: Upload | Mapping[str, object], size: str) -> bytes:
     """The picture of `input_reference`, which must have exactly the size of the video."""
-    if isinstance(given, Upload):
-        data = given.data
-    elif is_object(given):
-        data = _referenced(given, size)
-    else:
-        raise _wrong_type("input_reference", "an object", given)
+    data = given.data if isinstance(given, Upload) else _referenced(given, size)
     try:
         width, height, _ = image_size(data)
     except ValueError:

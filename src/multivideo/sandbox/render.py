@@ -7,7 +7,9 @@ each full second, and moves in every frame. How it looks and sounds follows from
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from fractions import Fraction
 
 import av
@@ -22,7 +24,17 @@ from multivideo.sandbox.ground import Dice, Palette, paint
 from multivideo.sandbox.pictures import image_size, placeholder
 from multivideo.sandbox.sound import SAMPLE_RATE, soundtrack
 
-__all__ = ["Clip", "flash_box", "image_size", "overlay_box", "placeholder", "render", "spritesheet", "thumbnail"]
+__all__ = [
+    "STOP",
+    "Clip",
+    "flash_box",
+    "image_size",
+    "overlay_box",
+    "placeholder",
+    "render",
+    "spritesheet",
+    "thumbnail",
+]
 
 
 @frozen(kw_only=True)
@@ -55,6 +67,10 @@ class Clip:
     def frames(self) -> int:
         """How many frames the file has, at least one."""
         return max(round(self.seconds * self.fps), 1)
+
+
+# Set in a thread of renderers: what ends the render under way when the emulator is closed, a 4K file takes long.
+STOP: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
 
 
 def render(clip: Clip) -> bytes:
@@ -110,7 +126,10 @@ def _pictures(clip: Clip) -> Iterator[av.VideoFrame]:
     note = f"seed {clip.seed}"
     card = Card(clip.width, clip.height, palette.accent, model=clip.model, prompt=clip.prompt, note=note)
     frame = av.VideoFrame(clip.width, clip.height, "yuv420p")
+    stop = STOP.get()
     for index in range(clip.frames):
+        if stop is not None and stop.is_set():
+            raise InterruptedError("the emulator was closed")
         frame.make_writable()
         planes = planes_of(frame)
         scene.draw(planes, index, index / clip.fps)

@@ -105,6 +105,7 @@ class _Server(uvicorn.Server):
             log_level="critical",
             access_log=False,
             server_header=False,
+            timeout_keep_alive=75,  # longer than clients pause between two polls
             timeout_graceful_shutdown=1,
         )
         super().__init__(config)

@@ -20,6 +20,8 @@ class Outgoing:
     headers: Mapping[str, str] = field(repr=lambda headers: f"<{len(headers)} headers>")
     body: bytes = field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
     paid: bool = False
+    secrets: frozenset[bytes] = field(default=frozenset(), repr=False)
+    """What the credential headers hold; never to be seen in an answer."""
 
 
 class Incoming(Protocol):

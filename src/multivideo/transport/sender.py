@@ -194,9 +194,12 @@ class Sender:
         except BadAddress as bad:
             raise _refused(channel, f"it named {bad}, which is not asked") from None
         headers, body = _encoded(request)
+        signature: Mapping[str, str] = {}
         if request.signed and origin(url) in {origin(home) for home in homes}:
-            headers |= {name.lower(): value for name, value in (await self._signature(channel, request)).items()}
-        return Outgoing(request.method, url, headers, body, request.resend is not Resend.ALWAYS)
+            signature = {name.lower(): value for name, value in (await self._signature(channel, request)).items()}
+        secrets = frozenset(value.rpartition(" ")[2].encode() for value in signature.values())
+        paid = request.resend is not Resend.ALWAYS
+        return Outgoing(request.method, url, {**headers, **signature}, body, paid, secrets)
 
     async def _signature(self, channel: Channel, request: WireRequest) -> Mapping[str, str]:
         """The signer's headers; whatever it raises, nothing was sent."""
@@ -235,6 +238,9 @@ class Sender:
                 if isinstance(error, OSError) and not isinstance(error, TimeoutError):
                     raise TryFailed(Outcome.REFUSED, _no_room(channel, error)) from None
                 raise
+        if incoming.status >= 400:  # a refusal may repeat the key, and its text goes into an error
+            for secret in filter(None, message.secrets):
+                body = body.replace(secret, b"***")
         return WireResponse(incoming.status, incoming.headers, body, files)
 
 

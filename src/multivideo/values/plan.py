@@ -10,7 +10,8 @@ from attrs import frozen
 
 from ..errors import NoRoute
 from .credits import Credits
-from .request import Brief, Mode, VideoRequest
+from .request import VideoRequest
+from .words import Brief, Mode
 
 __all__ = [
     "Candidate",

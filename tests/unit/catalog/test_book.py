@@ -13,7 +13,8 @@ from multivideo.catalog.check import fit
 from multivideo.errors import InvalidRequest
 from multivideo.values.credits import Credits
 from multivideo.values.plan import Quote, Segment
-from multivideo.values.request import Mode, VideoRequest
+from multivideo.values.request import VideoRequest
+from multivideo.values.words import Mode
 
 SUMMER = dt.date(2026, 8, 1)
 CATALOG = Catalog.default()
@@ -115,9 +116,12 @@ def test_an_unknown_model_is_refused_with_a_hint_and_all_names() -> None:
 
 
 def test_a_name_that_means_two_paths_or_none_is_no_path() -> None:
-    for name in ("veo-3.1", "veo-3.1@openai", "kling-4.0"):
-        with pytest.raises(InvalidRequest):
+    for name in ("veo-3.1", "veo-3.1@openai"):
+        with pytest.raises(InvalidRequest) as caught:
             CATALOG.path(name)
+        assert (caught.value.field, caught.value.allowed) == ("model", "veo-3.1@vertex or veo-3.1@gemini")
+    with pytest.raises(InvalidRequest, match=r'"kling-4\.0" means no model at one access path'):
+        CATALOG.path("kling-4.0")
     assert CATALOG.path("sora").name == "sora-2@openai"
 
 
@@ -139,6 +143,13 @@ def test_a_name_that_means_two_paths_or_none_is_no_path() -> None:
 )
 def test_durations_are_what_the_other_wishes_leave(name: str, spec: dict[str, str], left: tuple[int, ...]) -> None:
     assert CATALOG.durations(name, **spec) == left  # type: ignore[arg-type]
+
+
+def test_a_mode_that_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        CATALOG.durations("veo-3.1@vertex", mode="dream")
+    assert caught.value.field == "mode"
+    assert "text, first_frame" in caught.value.allowed
 
 
 def test_check_answers_as_of_the_day_of_the_catalog() -> None:

@@ -14,7 +14,8 @@ from multivideo.catalog.check import Fit, any_of, fit
 from multivideo.catalog.facts import Format, ModeFacts, ModelPath
 from multivideo.files.sniff import ImageFacts
 from multivideo.values.media import Media
-from multivideo.values.request import Mode, Shot, VideoRequest
+from multivideo.values.request import VideoRequest
+from multivideo.values.words import Mode, Shot
 
 TODAY = dt.date(2026, 11, 22)
 SUMMER = dt.date(2026, 8, 1)
@@ -320,8 +321,41 @@ def test_veo_fits_any_frame_and_takes_storage_addresses() -> None:
     assert found.segment is not None
     assert found.segment.aspect_ratio == "9:16"
     assert found.notes == ("the 1200x1600 picture is fitted to 9:16 by the vendor",)
-    assert refused("veo-3.1@vertex", first_frame=Media(url="gs://bucket/frame.png")) == {}
+    assert refused("veo-3.1@vertex", first_frame=Media(url="gs://bucket/frame.PNG")) == {}
     assert refused("veo-3.1@vertex", first_frame=picture(64, 64, "webp")) == {"first_frame": "a jpeg or png picture"}
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://media.example/a.png", "a file, bytes or a gs:// address"),
+        ("gs://bucket/frame", "a gs:// address that ends in .png, .jpg or .jpeg"),
+    ],
+)
+def test_vertex_refuses_an_address_that_google_has_no_field_for_and_names_the_ways_out(url: str, allowed: str) -> None:
+    assert refused("veo-3.1@vertex", first_frame=Media(url=url)) == {"first_frame": allowed}
+
+
+HERE_IS_NO_SIZE = "the first frame is an address, so its size is not known here; it must be"
+TAKES_ITS_SHAPE = "since the video takes its shape"
+IS_LEFT_OUT = "aspect_ratio is left out and the first frame is an address: 16:9 is taken"
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "spec", "notes"),
+    [
+        ("sora-2@openai", "https", {}, (f"{HERE_IS_NO_SIZE} exactly 1280x720 pixels", IS_LEFT_OUT)),
+        ("sora-2@openai", "https", {"aspect_ratio": "9:16"}, (f"{HERE_IS_NO_SIZE} exactly 720x1280 pixels",)),
+        ("sora-2-pro@openai", "https", {"resolution": "1024x1792"}, (f"{HERE_IS_NO_SIZE} exactly 1024x1792 pixels",)),
+        ("veo-3.1@vertex", "gs", {}, (IS_LEFT_OUT,)),
+        ("veo-3.1@vertex", "gs", {"aspect_ratio": "9:16"}, ()),
+        ("kling-3.0@kling", "https", {"aspect_ratio": "9:16"}, (f"{HERE_IS_NO_SIZE} of 9:16, {TAKES_ITS_SHAPE}",)),
+    ],
+)  # fmt: skip
+def test_the_plan_says_what_nobody_can_see_of_a_frame_that_is_an_address(
+    name: str, url: str, spec: dict[str, Any], notes: tuple[str, ...]
+) -> None:
+    assert fitted(name, first_frame=Media(url=f"{url}://media.example/a.png"), **spec).notes == notes
 
 
 @pytest.mark.parametrize("name", ["kling-3.0@kling", "kling-3.0-omni@kling"])

@@ -9,12 +9,13 @@ from typing import Any
 
 import attrs
 import pytest
+from attrs import evolve
 
 from multivideo.catalog import kling
-from multivideo.catalog.book import Catalog, price
+from multivideo.catalog.book import Catalog, expected_time, price
 from multivideo.catalog.facts import Certainty, Format, ModeFacts, ModelPath, Source
 from multivideo.values.plan import Segment
-from multivideo.values.request import Mode
+from multivideo.values.words import Mode
 
 WRITTEN = dt.date(2026, 11, 22)
 CATALOG = Catalog.default()
@@ -159,6 +160,35 @@ def test_expected_times_keep_the_order_of_the_guide() -> None:
     assert typical["veo-3.1-lite@vertex"] < typical["veo-3.1-fast@vertex"] < typical["veo-3.1@vertex"]
     assert typical["sora-2-pro@openai"] > typical["sora-2@openai"]
     assert all(p.run_time.low_s < p.run_time.typical_s < p.run_time.high_s for p in PATHS.values())
+
+
+@pytest.mark.parametrize("resolution", ["720p", "1080p"])
+@pytest.mark.parametrize("seconds", [4, 8, 12])
+def test_a_segment_keeps_the_guides_order_whatever_its_size(resolution: str, seconds: int) -> None:
+    def typical(name: str) -> float:
+        facts = PATHS[name].mode(Mode.TEXT)
+        assert facts is not None
+        row = evolve(facts.formats[0], resolution=resolution)
+        return expected_time(PATHS[name], evolve(segment(facts, row, True), seconds=seconds)).typical_s
+
+    sora, kling_s, veo = (typical(name) for name in ("sora-2@openai", "kling-3.0@kling", "veo-3.1@vertex"))
+    assert 0.5 <= kling_s / sora <= 0.7  # "30 to 50 % faster than Sora 2"
+    assert 0.9 <= veo / kling_s <= 1.1  # "level with Kling on short clips"
+
+
+def test_pictures_on_lite_are_marked_as_its_card_contradicts_itself() -> None:
+    sure = {facts.mode: facts.certainty for facts in PATHS["veo-3.1-lite@vertex"].modes}
+    assert (sure[Mode.TEXT], sure[Mode.FIRST_FRAME]) == (Certainty.DOCUMENTED, Certainty.UNCERTAIN)
+
+
+def test_who_takes_which_addresses_of_pictures() -> None:
+    rules = {(p.path, f.image.urls, f.image.storage) for p in PATHS.values() for f in p.modes if f.image is not None}
+    assert rules == {
+        ("openai", True, False),
+        ("kling", True, False),
+        ("vertex", False, True),
+        ("gemini", False, False),
+    }
 
 
 def test_flagships_win_the_categories_that_the_guide_gives_them() -> None:

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from multivideo.catalog.book import Catalog
 from multivideo.catalog.features import feature_table
-from multivideo.values.request import Mode
+from multivideo.values.words import Mode
 
 PAGE = Path(__file__).parents[3] / "docs" / "features.md"
 CATALOG = Catalog.default()

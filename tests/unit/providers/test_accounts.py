@@ -200,6 +200,38 @@ def test_sora_is_retired_at_its_vendor_and_served_at_an_address_of_ones_own() ->
     assert (quote.amount, quote.certainty) == (usd("0.80"), "assumed")
 
 
+@pytest.mark.parametrize(
+    ("account", "place"),
+    [
+        (OpenAIVideos(api_key=KEY, base_url="https://api.openai.com/v1"), None),
+        (OpenAIVideos(api_key=KEY, base_url="https://EU.api.openai.com/v1/"), None),
+        (Kling(api_key=KEY, base_url="https://api-beijing.klingai.com"), "singapore"),
+        (Veo(project="demo", base_url="https://us-central1-aiplatform.googleapis.com"), "us-central1"),
+    ],
+)
+def test_the_vendors_own_address_written_out_keeps_the_vendors_dates_and_prices(
+    account: Account, place: str | None
+) -> None:
+    assert (account.own, account.place) == (False, place)
+    assert list(account.paths(PATHS)) == [row for row in PATHS if row.path == account.path]
+
+
+def test_an_address_that_only_looks_like_the_vendors_is_ones_own() -> None:
+    for url in ("https://api.openai.com.example/v1", "https://notopenai.com/v1", "https://me.openai.azure.com/v1"):
+        assert OpenAIVideos(api_key=KEY, base_url=url).own
+
+
+def test_vertex_written_out_still_has_its_bucket_at_cloud_storage() -> None:
+    backend = Veo(project="demo", base_url="https://us-central1-aiplatform.googleapis.com").backend()
+    assert backend.origins[1] == "https://storage.googleapis.com:443"
+
+
+def test_a_region_is_named_only_where_it_was_asked() -> None:
+    hosts = ("https://relay.example", "https://api-beijing.klingai.com", None)
+    backends = [Kling(api_key=KEY, base_url=url).backend() for url in hosts]
+    assert [backend.region for backend in backends if isinstance(backend, KlingBackend)] == ["", "", "singapore"]
+
+
 def test_limits_of_the_vendor_hold_at_an_address_of_ones_own() -> None:
     [row] = [row for row in OpenAIVideos(api_key=KEY, base_url=GATEWAY).paths(PATHS) if row.model == "sora-2"]
     assert fit(VideoRequest("A kite", duration=7), row, TODAY).refusals

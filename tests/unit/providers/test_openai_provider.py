@@ -23,7 +23,7 @@ from multivideo.providers.openai import OpenAIVideosBackend
 from multivideo.values.media import Media
 from multivideo.values.plan import Segment
 from multivideo.values.refs import VendorRef
-from multivideo.values.request import Mode
+from multivideo.values.words import Mode
 from multivideo.wire import Asset, JobState, JobStatus, LookUp, Order, Part, Resend, WireRequest, WireResponse
 
 BASE = "https://gateway.example/v1"
@@ -242,9 +242,72 @@ def test_an_internal_failure_of_the_job_may_be_tried_anew(answer: Answers) -> No
     assert (status.state, status.error.retryable, status.percent) == (JobState.FAILED, True, 99)
 
 
-def test_a_set_error_beats_a_word_that_says_the_job_runs(answer: Answers) -> None:
-    body = {"id": VIDEO, "status": "in_progress", "error": "policy violation"}
+def test_a_set_error_beats_a_word_that_nobody_knows_and_no_word_that_is_known(answer: Answers) -> None:
+    body = {"id": VIDEO, "status": "halted", "error": "policy violation"}
     assert polled(answer(body=body)).state is JobState.FILTERED
+    for word, state in (("in_progress", JobState.RUNNING), ("completed", JobState.SUCCEEDED)):
+        status = polled(answer(body={**body, "status": word}))
+        assert (status.state, status.error) == (state, None)
+
+
+@pytest.mark.parametrize("error", [None, "", {}, [], {"code": 0, "message": "success"}, {"code": "0"}, {"message": 5}])
+def test_an_error_that_says_nothing_ends_no_paid_job(answer: Answers, error: object) -> None:
+    assert polled(answer(body={"id": VIDEO, "status": "rendering", "error": error})).state is JobState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "state"), [(500, "failed", JobState.FAILED), (404, "deleted", JobState.CANCELLED)]
+)
+def test_a_job_that_ended_badly_may_come_inside_an_http_error(
+    answer: Answers, status: int, word: str, state: JobState
+) -> None:
+    assert polled(answer(status=status, body={"id": VIDEO, "status": word})).state is state
+
+
+@pytest.mark.parametrize("word", ["completed", "in_progress", "strange"])
+def test_an_http_error_is_no_success_whatever_it_says(answer: Answers, word: str) -> None:
+    with pytest.raises(ProviderUnavailable):
+        polled(answer(status=500, body={"id": VIDEO, "status": word}))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 1.0), ("20", 1.0), ("999999999", 120.0)])
+def test_a_pace_is_neither_at_once_nor_next_week(answer: Answers, text: str, seconds: float) -> None:
+    response = evolve(answer("openai/running"), headers={"openai-poll-after-ms": text})
+    assert polled(response).poll_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"error": "the queue is closed"}, "the queue is closed"),
+        ({"detail": "seconds is too long"}, "seconds is too long"),
+        ({"detail": [{"loc": ["body", "seconds"], "msg": "Field required"}, 7]}, "seconds: Field required"),
+        ({"message": "no such route"}, "no such route"),
+        ({"error": {"code": "x", "message": None}, "message": "see code"}, "x, see code"),
+    ],
+)
+def test_what_gateways_say_in_other_shapes_is_told(answer: Answers, order: Orders, body: object, text: str) -> None:
+    with pytest.raises(InvalidRequest, match=text) as refused:
+        accepted(order("sora-2"), answer(status=422, body=body))
+    assert refused.value.charged == "no"
+
+
+def test_a_code_counts_without_a_text(answer: Answers, order: Orders) -> None:
+    with pytest.raises(RateLimited) as refused:
+        accepted(order("sora-2"), answer(status=429, body={"error": {"code": "insufficient_quota", "message": None}}))
+    assert not refused.value.retryable
+    assert "waiting does not help" in refused.value.hint
+
+
+def test_a_picture_in_the_form_that_an_address_does_not_take_names_the_other(answer: Answers, order: Orders) -> None:
+    error = {"message": "expected an object", "code": "invalid_type", "param": "input_reference"}
+    with pytest.raises(InvalidRequest) as refused:
+        accepted(order("sora-2"), answer(status=400, body={"error": error}))
+    assert "by its https address" in refused.value.hint
+
+
+def test_a_job_with_an_id_and_nothing_else_is_accepted(answer: Answers, order: Orders) -> None:
+    assert accepted(order("sora-2"), answer(status=202, body={"id": VIDEO})) == REF
 
 
 def test_an_expired_video_is_no_endless_wait(answer: Answers) -> None:
@@ -316,6 +379,14 @@ def test_a_job_that_differs_in_one_thing_is_not_the_lost_one(answer: Answers, wr
     assert OPENAI.look_up(lost(**wrong)).read(answer("openai/list")) == ()
 
 
+@pytest.mark.parametrize(("seconds", "count"), [(8, 1), (8.0, 1), ("8", 1), (None, 1), (12, 0), (7.5, 0)])
+def test_seconds_speak_for_or_against_a_job_however_they_are_written(
+    answer: Answers, seconds: object, count: int
+) -> None:
+    found = OPENAI.look_up(lost()).read(answer(body={"data": [{"id": "v", "status": "queued", "seconds": seconds}]}))
+    assert len(found) == count
+
+
 def test_every_job_that_may_be_the_lost_one_is_told(answer: Answers) -> None:
     bare = {"id": "video_b", "status": "queued"}
     dated = {"id": "video_c", "status": "queued", "model": "sora-2-2025-12-08", "seconds": "8", "size": "1280x720"}
@@ -331,6 +402,16 @@ def test_a_sweep_goes_on_until_jobs_are_older_than_asked(answer: Answers) -> Non
     last = OPENAI.sweep(since=1790709630.0).read(answer("openai/list"))
     assert (len(last.statuses), last.cursor) == (1, None)
     assert OPENAI.sweep(since=0).read(answer("openai/list_empty")).cursor is None
+
+
+def test_a_strange_row_does_not_end_a_sweep_and_the_same_page_does(answer: Answers) -> None:
+    listed = answer("openai/list").json()
+    strange = answer(body={**listed, "data": [{"strange": 1}, {"id": "\ud800", "status": "queued"}, *listed["data"]]})
+    page = OPENAI.sweep(since=1790709000.0).read(strange)
+    assert (len(page.statuses), page.cursor) == (2, listed["last_id"])
+    assert OPENAI.sweep(since=1790709000.0, cursor=listed["last_id"]).read(answer("openai/list")).cursor is None
+    bare = OPENAI.sweep(since=1790709000.0).read(answer(body={"data": listed["data"], "has_more": True}))
+    assert bare.cursor == listed["data"][-1]["id"]
 
 
 def test_the_probe_reads_one_row_and_tells_a_bad_key(answer: Answers) -> None:

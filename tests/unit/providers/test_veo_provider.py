@@ -160,6 +160,43 @@ def test_the_wait_of_retry_info_is_read(answer: Answers) -> None:
     assert error.retry_after == 27.5
 
 
+@pytest.mark.parametrize(
+    ("message", "delay", "retryable"),
+    [
+        ("Quota exceeded: requests per day.", "30s", False),
+        ("The daily limit is reached.", None, False),
+        ("Your prepayment credits are used up.", "1s", False),
+        ("Spend cap of the project reached.", None, False),
+        ("Please check your plan and billing details.", None, False),
+        ("Please check your plan and billing details.", "27s", True),
+        ("Quota exceeded for aiplatform.googleapis.com/long_running_online_prediction_requests", None, True),
+    ],
+)
+@pytest.mark.parametrize("status", ["RESOURCE_EXHAUSTED", None])
+def test_only_a_limit_that_passes_soon_is_waited_for(
+    answer: Answers, order: Orders, message: str, delay: str | None, retryable: bool, status: str | None
+) -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}] if delay else []
+    body = {"error": {"code": 429, "status": status, "message": message, "details": details}}
+    with pytest.raises(RateLimited) as refused:
+        accepted(order(MODEL), answer(status=429, body=body))
+    assert refused.value.retryable is retryable
+    assert "LASTING" not in str(refused.value)
+
+
+def test_a_project_that_may_not_is_no_wrong_request(answer: Answers, order: Orders) -> None:
+    error = {"code": 400, "status": "FAILED_PRECONDITION", "message": "Billing must be enabled."}
+    with pytest.raises(AuthenticationFailed, match="Billing must be enabled") as refused:
+        accepted(order(MODEL), answer(status=400, body={"error": error}))
+    assert refused.value.charged == "no"
+
+
+@pytest.mark.parametrize("name", ["gs://elsewhere/runs/", "a\nb", "\ud800", "x" * 2000, "..", " "])
+def test_a_name_that_no_operation_has_leaves_the_outcome_unknown(answer: Answers, order: Orders, name: str) -> None:
+    with pytest.raises(OutcomeUnknown):
+        accepted(order(MODEL), answer(body={"name": name}))
+
+
 def test_an_error_wrapped_in_a_list_is_read(answer: Answers) -> None:
     assert isinstance(VEO.refusal(answer("veo/error_in_list")), AuthenticationFailed)
 
@@ -209,6 +246,43 @@ def test_a_video_that_was_not_spilled_cannot_be_read(answer: Answers) -> None:
     for response in (answer(body=inline), answer("veo/done_inline")):
         with pytest.raises(ProviderUnavailable, match="videos"):
             polled(response)
+
+
+def done(answer: Answers, *videos: object, spilled: tuple[Path, ...] = (), **more: object) -> JobStatus:
+    return polled(answer(body={"done": True, "response": {"videos": list(videos), **more}}, spilled=spilled))
+
+
+def test_a_take_without_a_place_hides_no_other_and_alone_is_looked_at_again(answer: Answers) -> None:
+    kept = {"gcsUri": "gs://demo-out/a.mp4"}
+    assert len(done(answer, {"gcsUri": 5}, kept, "x", {}, {"gcsUri": "https://a"}, kept).assets) == 1
+    for bad in ({}, {"gcsUri": 5}, "x", {"gcsUri": "gs://"}):
+        with pytest.raises(ProviderUnavailable, match="videos"):
+            done(answer, bad, raiMediaFilteredCount=1)
+
+
+def test_files_stay_with_their_takes_where_a_take_has_an_address_too(answer: Answers) -> None:
+    both = {"gcsUri": "gs://demo-out/a.mp4", "bytesBase64Encoded": ""}
+    files = (Path("/tmp/a.mp4"), Path("/tmp/b.mp4"))
+    assert done(answer, both, {"bytesBase64Encoded": ""}, spilled=files).assets == tuple(Asset(file=f) for f in files)
+
+
+def test_an_error_without_a_word_takes_no_delivered_video_away(answer: Answers) -> None:
+    body = {"done": True, "error": {}, "response": {"videos": [{"gcsUri": "gs://demo-out/a.mp4"}]}}
+    assert polled(answer(body=body)).state is JobState.SUCCEEDED
+    assert polled(answer(body={**body, "error": {"code": 13}})).state is JobState.FAILED
+
+
+@pytest.mark.parametrize("word", ["true", "false", 1, {}, [], "done"])
+def test_done_of_another_type_is_neither_running_nor_finished(answer: Answers, word: object) -> None:
+    with pytest.raises(ProviderUnavailable, match="done"):
+        polled(answer(body={"done": word, "response": {"videos": [{"gcsUri": "gs://demo-out/a.mp4"}]}}))
+
+
+@pytest.mark.parametrize(("code", "name"), [(13, "INTERNAL"), ("13", "INTERNAL"), (None, "unknown"), (1.5, "unknown")])
+def test_the_code_of_an_operation_is_read_as_number_or_text(answer: Answers, code: object, name: str) -> None:
+    status = polled(answer(body={"done": True, "error": {"code": code, "message": "no"}}))
+    assert status.state is JobState.FAILED
+    assert name in str(status.error)
 
 
 def test_filtered_without_an_error_is_filtered_and_free(answer: Answers) -> None:

@@ -195,7 +195,12 @@ def test_a_pinned_model_without_a_key_says_which_key_is_missing() -> None:
     among = offers("vertex", "gemini")
     error = refused(planned(among=among, model="veo"), among)
     assert isinstance(error, mv.NoRoute)
-    assert error.what == "veo-3.1 cannot be asked: no key: set VERTEX_KEY."
+    assert (error.what, error.hint) == ("veo-3.1 cannot be asked without a key.", "set VERTEX_KEY")
+
+
+def test_of_several_paths_the_one_that_can_be_asked_is_blamed() -> None:
+    error = refused(planned(TODAY, offers(), model="veo-3.1", duration=7, resolution="720p", aspect_ratio="1:1"))
+    assert (error.provider, error.field) == ("vertex", "duration")
 
 
 def test_a_budget_rules_out_what_costs_more_and_says_by_how_much() -> None:

@@ -15,7 +15,8 @@ import multivideo as mv
 from multivideo.errors import InvalidRequest
 from multivideo.routing.policies import Scorecard, apply, name_of
 from multivideo.values.plan import Candidate, ExpectedTime, Quote, Ranked, Refusal, RoutingContext, Segment, Term
-from multivideo.values.request import Mode, VideoRequest
+from multivideo.values.request import VideoRequest
+from multivideo.values.words import Mode
 
 REQUEST = VideoRequest("a fox")
 CONTEXT = RoutingContext(dt.date(2026, 8, 1))

@@ -87,8 +87,21 @@ def test_a_hostile_or_odd_address_is_never_asked(url: str, loopback: bool) -> No
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1", "127.8.9.1", "127.0.0.1.", "0.0.0.0"]
-    + ["[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:0.0.0.0]", "[0:0:0:0:0:0:0:1]"],
+    [
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "a.localhost",
+        "127.0.0.1",
+        "127.8.9.1",
+        "127.0.0.1.",
+        "0.0.0.0",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:0.0.0.0]",
+        "[0:0:0:0:0:0:0:1]",
+    ],
 )
 def test_every_way_to_write_this_machine_is_known(host: str) -> None:
     assert is_loopback(f"https://{host}/")

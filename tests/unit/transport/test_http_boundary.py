@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 
 from multivideo.errors import InvalidRequest
@@ -341,3 +344,35 @@ def test_a_form_has_its_parts_in_order_and_a_boundary_of_its_own() -> None:
         + f"--{boundary}--\r\n".encode()
     )
     assert multipart(parts)[0] != content_type
+
+
+async def test_no_log_of_any_library_holds_what_was_sent_or_came(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    canary = "canary-5f2e"
+
+    async def talk(line: Line) -> None:
+        await line.request()
+        head = (
+            f"HTTP/1.1 302 {canary}\r\nlocation: /?sig={canary}\r\nset-cookie: a={canary}\r\ncontent-length: 11\r\n\r\n"
+        )
+        await line.send(f"{head}{canary}".encode())
+
+    async with serving(talk) as wire, opened() as carrier:
+        url = f"http://127.0.0.1:{wire.port}/?key={canary}"
+        assert await ask(carrier, post(url, authorization=canary)) == canary.encode()
+        for bad in (post(url, authorization=f"{canary}\n"), post(f"http://127.0.0.1:{free_port()}/?key={canary}")):
+            shown = "".join(traceback.format_exception(await fault(carrier, bad)))
+            assert canary not in shown
+    assert canary in wire.requests[0].decode()
+    assert canary not in "".join(record.getMessage() + repr(vars(record)) for record in caplog.records)
+
+
+async def test_the_library_still_logs_for_others(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "httpcore")
+    async with serving(answer_all) as wire, opened() as carrier:
+        await ask(carrier, get(f"http://127.0.0.1:{wire.port}/"))
+        ours = len([record for record in caplog.records if "response_headers" in record.getMessage()])
+        async with httpx.AsyncClient(trust_env=False, verify=False) as other:
+            await other.get(f"http://127.0.0.1:{wire.port}/")
+    assert ours == 0
+    assert [record for record in caplog.records if "receive_response_headers.complete" in record.getMessage()]

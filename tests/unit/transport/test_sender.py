@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 from attrs import evolve
 
 from multivideo.client import AsyncClient
@@ -351,16 +352,22 @@ async def test_a_timeout_of_asyncio_around_a_paid_exchange_loses_no_job() -> Non
         await anyio.wait_all_tasks_blocked()
         gate.open.set()
 
+    async def limited(tasks: TaskGroup) -> None:
+        async with asyncio.timeout(3600) as limit:
+            tasks.start_soon(end_time, limit)
+            await sender(ScriptedCarrier([gate])).take(channel(), step, SUBMIT, None, keeper(kept))
+
     async with anyio.create_task_group() as tasks:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(3600) as limit:
-                tasks.start_soon(end_time, limit)
-                await sender(ScriptedCarrier([gate])).take(channel(), step, SUBMIT, None, keeper(kept))
+            await limited(tasks)
     assert kept == [{"id": "job-1"}]
 
 
 async def test_a_submit_that_is_cancelled_on_the_way_leaves_its_job_with_the_client(tmp_path: Path) -> None:
-    clock, gate = VirtualClock(), Gate(said({"id": "video_1", "object": "video", "status": "queued", "model": "sora-2"}))
+    clock, gate = (
+        VirtualClock(),
+        Gate(said({"id": "video_1", "object": "video", "status": "queued", "model": "sora-2"})),
+    )
     client = AsyncClient(providers=[OpenAIVideos(api_key=KEY)], home=tmp_path, clock=clock)
     client._driver.sender.carrier = ScriptedCarrier([gate], clock=clock)
     async with anyio.create_task_group() as tasks:
@@ -480,15 +487,15 @@ async def test_a_gzip_bomb_is_left_at_the_cap(monkeypatch: pytest.MonkeyPatch) -
 PLACE = (("videos", "*"),)
 
 
-async def test_a_video_inside_an_answer_comes_as_a_file_also_out_of_a_large_gzip() -> None:
+@pytest.mark.parametrize("zipped", [False, True])
+async def test_a_video_inside_an_answer_comes_as_a_file_also_out_of_a_large_gzip(zipped: bool) -> None:
     text = json.dumps({"videos": ["A" * 4_000_000]}).encode()
-    for reply in (Reply(200, (text,)), Reply(200, (gzip.compress(text),), {"content-encoding": "gzip"})):
-        files: list[Path] = []
-        asked = evolve(exchange(spill=PLACE), read=lambda response: files.extend(response.spilled) or response.json())  # noqa: B023
-        found = await sender(ScriptedCarrier([reply])).run(channel(), asked, POLL)
-        assert found == {"videos": [""]}
-        assert files[0].read_bytes() == bytes(3_000_000)
-        files[0].unlink()
+    reply = Reply(200, (gzip.compress(text),), {"content-encoding": "gzip"}) if zipped else Reply(200, (text,))
+    asked = evolve(exchange(spill=PLACE), read=lambda response: (response.json(), response.spilled))
+    found, [file] = await sender(ScriptedCarrier([reply])).run(channel(), asked, POLL)
+    assert found == {"videos": [""]}
+    assert file.read_bytes() == bytes(3_000_000)
+    file.unlink()
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from attrs import evolve
 
 import multivideo as mv
 from multivideo.values.plan import Candidate, ExpectedTime, Plan, Quote, QuoteLine, Ranked, Refusal, Rejected, Segment
-from multivideo.values.request import Mode, VideoRequest
+from multivideo.values.request import VideoRequest
+from multivideo.values.words import Mode
 
 SEGMENT = Segment(
     mode=Mode.TEXT,

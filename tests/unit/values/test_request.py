@@ -17,7 +17,8 @@ from PIL import Image
 import multivideo as mv
 from multivideo.errors import InvalidRequest
 from multivideo.values.media import Media
-from multivideo.values.request import Brief, Mode, Shot, VideoRequest
+from multivideo.values.request import VideoRequest
+from multivideo.values.words import Brief, Mode, Shot
 
 FOX = "a fox in snow"
 

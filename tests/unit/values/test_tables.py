@@ -21,9 +21,10 @@ from multivideo.values.plan import (
     Segment,
     Term,
 )
-from multivideo.values.request import Mode, VideoRequest
+from multivideo.values.request import VideoRequest
 from multivideo.values.result import Video
 from multivideo.values.tables import WIDTH, clock_text, plan_text, table, video_html
+from multivideo.values.words import Mode
 
 SEGMENT = Segment(
     mode=Mode.TEXT, seconds=8, resolution="1080p", aspect_ratio="16:9", width=1920, height=1080, fps=24, audio=True
