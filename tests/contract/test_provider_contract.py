@@ -277,7 +277,9 @@ JSON = st.recursive(
     | st.booleans()
     | st.integers(-(10**30), 10**30)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.sampled_from(["", PROMPT, "succeeded", "completed", "failed", "1e999", "gs://b/o", "Support codes: 1"])
+    | st.sampled_from(
+        ["", PROMPT, "succeeded", "completed", "failed", "1e999", "gs://b/o", "Support codes: 1", "\ud800"]
+    )
     | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
@@ -335,7 +337,7 @@ FOREIGN = [408, 409, 425, 499, 500, 501, 502, 503, 504, 507, 520, 521, 522, 523,
 @EVERY_CASE
 @pytest.mark.parametrize("status", FOREIGN)
 def test_a_fault_in_foreign_words_leaves_the_outcome_of_a_submit_unknown(case: Case, status: int) -> None:
-    for body in (b"", b"<html>busy</html>", b'{"message":"busy"}', b'{"code":503,"message":"busy"}'):
+    for body in (b"", b"<html>busy</html>", b'{"message":"busy"}', b'{"code":503,"message":"busy"}', b'{"error":{}}'):
         found = outcome(exchanges(case)["submit"].read, WireResponse(status, {}, body))
         assert isinstance(found, OutcomeUnknown)
 

@@ -123,6 +123,10 @@ def test_the_command_tells_its_url_and_stops_cleanly_on_ctrl_c() -> None:
     told = json.loads(process.stdout.readline())
     assert told["openai"] == told["url"] + "/openai/v1"
     assert httpx.get(told["openai"] + "/videos", headers=KEY, trust_env=False).json()["data"] == []
+    form = {**KEY, "Content-Type": "multipart/form-data; boundary=b"}
+    assert (
+        httpx.post(told["openai"] + "/videos", headers=form, content=b"junk--b--", trust_env=False).status_code == 400
+    )
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (0, "")

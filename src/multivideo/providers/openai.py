@@ -240,7 +240,7 @@ class OpenAIVideosBackend:
     def _status(
         self, video: _Video, raw: Any, remote_id: str | None = None, response: WireResponse | None = None
     ) -> JobStatus:
-        remote_id = remote_id or job_id(video.id)
+        remote_id = remote_id or video.id
         state, error = self._state(video)
         expires_at = unix_seconds(video.expires_at)
         asset = Asset(f"{self._address(remote_id)}/content", signed=True, expires_at=expires_at)

@@ -332,8 +332,7 @@ class VertexBackend:
 
     def _filtered(self, reason: str) -> ContentFiltered:
         """Google says that blocked videos are not charged (price page, read 2026-09-02)."""
-        categories = dict.fromkeys(SUPPORT_CODES.get(code, "a kind not listed") for code in _support_codes(reason))
-        because = f" for {', '.join(categories)}" if categories else ""
+        because = f" for {kinds}" if (kinds := _categories(reason)) else ""
         text = quoted(reason).rstrip(".") or "no reason was given"
         hint = "audio=False may pass" if "audio" in reason.lower() else "change the prompt or the picture"
         return ContentFiltered(f"{self.name} refuses this content{because}: {text}.", hint=hint, provider=self.name)
@@ -360,6 +359,8 @@ class VertexBackend:
         code, message = error.status or code_word(error.code), error.message or ""
         own = bool(code or message)
         hint = _HINTS.get(response.status, "")
+        if kinds := _categories(message):
+            hint = f"it is refused for {kinds}: change the prompt or the picture"
         rule = judge(RULES, response.status, _kind(error, wait) or code, own)
         return Judged(rule, Said(code, message, own, wait), hint)
 
@@ -435,6 +436,11 @@ def _refused(response: WireResponse) -> _Error:
 def _support_codes(text: str) -> list[str]:
     """The numbers after "Support codes:"."""
     return list(chain.from_iterable(re.findall(r"\d+", part) for part in re.findall(r"Support codes?:([\d, ]+)", text)))
+
+
+def _categories(text: str) -> str:
+    """What the support codes of a refusal stand for, "" if it has none."""
+    return ", ".join(dict.fromkeys(SUPPORT_CODES.get(code, "a kind not listed") for code in _support_codes(text)))
 
 
 def _operation(response: WireResponse) -> str:

@@ -23,6 +23,15 @@ class Outgoing:
     secrets: frozenset[bytes] = field(default=frozenset(), repr=False)
     """What the credential headers hold; never to be seen in an answer."""
 
+    def masked(self, body: bytes) -> bytes:
+        """The body without the secrets, which a refusal may repeat and whose text goes into an error.
+
+        A "key" as short as a word (gateways of one's own take "none" or "x") is no secret, and may stand anywhere.
+        """
+        for secret in self.secrets:
+            body = body.replace(secret, b"***") if len(secret) >= 8 else body
+        return body
+
 
 class Incoming(Protocol):
     """An answer whose head has arrived; header names are lower case."""

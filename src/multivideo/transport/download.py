@@ -16,7 +16,7 @@ from attrs import frozen
 
 from ..errors import DownloadFailed, LedgerError, ProviderError
 from ..wire import Asset, Resend, WireResponse
-from .carrier import CarrierFault, Incoming
+from .carrier import CarrierFault, Incoming, Outgoing
 from .retry import Outcome, StepKind, asked_wait
 from .sender import Channel, OnRetry, Sender, TryFailed
 
@@ -28,15 +28,11 @@ LIMIT_S = 900.0
 
 @frozen
 class Fetched:
-    """A take that lies whole beside its target, under a temporary name.
-
-    `source` is the file it was copied from, if it came inside an answer: kept until the take has its own name.
-    """
+    """A take that lies whole beside its target, under a temporary name."""
 
     part: Path
     size_bytes: int
     sha256: str
-    source: Path | None = None
 
     def discard(self) -> None:
         """Remove the file; harmless after it was kept."""
@@ -58,8 +54,8 @@ async def fetch(
         request = channel.provider.download(asset)
         try:
             with sender.clock.fail_after(LIMIT_S):
-                async with sender.stream(channel, request) as incoming:
-                    await _refuse_answer(sender, channel, incoming)
+                async with sender.stream(channel, request) as (message, incoming):
+                    await _refuse_answer(sender, channel, message, incoming)
                     return await _to_disk(sender, channel, incoming, folder)
         except TimeoutError:
             raise TryFailed(Outcome.LOST, _failed(channel, f"it was not whole after {LIMIT_S:.0f} s")) from None
@@ -79,12 +75,12 @@ async def keep(sender: Sender, fetched: Fetched, target: Path) -> None:
     """
     try:
         with sender.clock.working():
-            await to_thread.run_sync(_rename, fetched, target)
+            await to_thread.run_sync(_rename, fetched.part, target)
     finally:
         fetched.discard()
 
 
-async def _refuse_answer(sender: Sender, channel: Channel, incoming: Incoming) -> None:
+async def _refuse_answer(sender: Sender, channel: Channel, message: Outgoing, incoming: Incoming) -> None:
     """Raise where the answer is no video at all, before a byte is written."""
     kind = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
     if incoming.status != 200:
@@ -94,7 +90,8 @@ async def _refuse_answer(sender: Sender, channel: Channel, incoming: Incoming) -
                 head += chunk
                 if len(head) > 64 * 1024:
                     break
-        error = channel.provider.refusal(WireResponse(incoming.status, incoming.headers, bytes(head)))
+        body = message.masked(bytes(head))
+        error = channel.provider.refusal(WireResponse(incoming.status, incoming.headers, body))
         failed = _failed(channel, error.what.rstrip(".") if error else f"its address answered {incoming.status}")
         failed.retry_after = asked_wait(incoming.headers, sender.clock.wall())
         passing = incoming.status in {404, 408, 425, 429} or incoming.status >= 500
@@ -151,7 +148,7 @@ def _temporary(folder: Path) -> tuple[Path, BinaryIO]:
 
 
 def _adopt(channel: Channel, file: Path, folder: Path) -> Fetched:
-    """Copy a file that came inside an answer."""
+    """Copy a file that came inside an answer; the file itself is its owner's, who may want it once more."""
     try:
         source = file.open("rb")
     except OSError as error:
@@ -168,14 +165,12 @@ def _adopt(channel: Channel, file: Path, folder: Path) -> Fetched:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-    return Fetched(part, size, sha256, file)
+    return Fetched(part, size, sha256)
 
 
-def _rename(fetched: Fetched, target: Path) -> None:
+def _rename(part: Path, target: Path) -> None:
     with _writing(target.parent):
-        fetched.part.replace(target)
-    if fetched.source is not None:
-        fetched.source.unlink(missing_ok=True)
+        part.replace(target)
     if os.name == "posix":
         with suppress(OSError):  # some network file systems cannot flush a folder; the file is there all the same
             folder = os.open(target.parent, os.O_RDONLY)

@@ -171,8 +171,10 @@ class Sender:
         return await retrying(attempt)
 
     @asynccontextmanager
-    async def stream(self, channel: Channel, request: WireRequest) -> AsyncIterator[Incoming]:
+    async def stream(self, channel: Channel, request: WireRequest) -> AsyncIterator[tuple[Outgoing, Incoming]]:
         """Open an answer for reading it piece by piece, following redirects; the key stays at its own origin.
+
+        Yields the request as it went out last, and its answer.
 
         Raises: TryFailed through `persist`.
         """
@@ -181,7 +183,7 @@ class Sender:
             message = await self._message(channel, request, url)
             async with self._open(channel, request, message) as incoming:
                 if incoming.status not in {301, 302, 303, 307, 308}:
-                    yield incoming
+                    yield message, incoming
                     return
                 url = _target(channel, url, incoming.headers.get("location", ""))
         raise _refused(channel, f"it redirects more than {MOST_REDIRECTS} times")
@@ -238,10 +240,7 @@ class Sender:
                 if isinstance(error, OSError) and not isinstance(error, TimeoutError):
                     raise TryFailed(Outcome.REFUSED, _no_room(channel, error)) from None
                 raise
-        if incoming.status >= 400:  # a refusal may repeat the key, and its text goes into an error
-            for secret in filter(None, message.secrets):
-                body = body.replace(secret, b"***")
-        return WireResponse(incoming.status, incoming.headers, body, files)
+        return WireResponse(incoming.status, incoming.headers, message.masked(body), files)
 
 
 async def _to_its_end(call: Callable[[], Awaitable[T]]) -> T:

@@ -417,6 +417,13 @@ def test_several_tasks_are_matched_by_id_and_not_by_place(answer: Answers) -> No
     ]
 
 
+def test_of_two_rows_for_one_task_the_first_counts_however_it_is_asked_for(answer: Answers) -> None:
+    rows = [{"id": TASK, "status": "processing"}, {"id": TASK, "status": "failed"}]
+    response = answer(body={"code": 0, "data": rows})
+    assert KLING.poll_many([REF]).read(response)[TASK].state is JobState.RUNNING
+    assert polled(response).state is JobState.RUNNING
+
+
 def test_a_row_that_cannot_be_read_makes_no_other_task_missing(answer: Answers) -> None:
     other = evolve(REF, remote_id="900000000000000002")
     body = {"code": 0, "data": [{"id": TASK, "status": "processing"}, {"id": 900000000000000002, "status": 1}]}

@@ -264,6 +264,11 @@ def test_a_job_that_ended_badly_may_come_inside_an_http_error(
     assert polled(answer(status=status, body={"id": VIDEO, "status": word})).state is state
 
 
+def test_a_failure_of_another_job_inside_an_http_error_is_not_ours(answer: Answers) -> None:
+    with pytest.raises(ProviderUnavailable):
+        polled(answer(status=500, body={"id": "video_other", "status": "failed"}))
+
+
 @pytest.mark.parametrize("word", ["completed", "in_progress", "strange"])
 def test_an_http_error_is_no_success_whatever_it_says(answer: Answers, word: str) -> None:
     with pytest.raises(ProviderUnavailable):

@@ -149,6 +149,13 @@ def test_a_refused_start_proves_that_nothing_is_charged(
     assert (refused.value.charged, refused.value.retryable) == ("no", retryable)
 
 
+def test_a_start_that_is_refused_for_its_content_says_for_what(answer: Answers, order: Orders) -> None:
+    with pytest.raises(ContentFiltered) as refused:
+        accepted(order(MODEL), answer("veo/refused_content"))
+    assert "refused for celebrities" in refused.value.hint
+    assert "INVALID_ARGUMENT" in str(refused.value)
+
+
 def test_an_internal_error_on_a_start_has_an_unknown_outcome(answer: Answers, order: Orders) -> None:
     with pytest.raises(OutcomeUnknown):
         accepted(order(MODEL), answer("veo/internal"))

@@ -553,7 +553,7 @@ async def test_a_folder_without_room_for_a_spilled_file_is_told_as_such(temporar
 async def follow(script: list[Act], url: str, *, provider: Toy | None = None, signed: bool = True) -> list[Outgoing]:
     carrier = ScriptedCarrier(script)
     request = WireRequest("GET", url, signed=signed)
-    async with sender(carrier).stream(channel(provider), request) as incoming:
+    async with sender(carrier).stream(channel(provider), request) as (_, incoming):
         assert incoming.status == 200
         assert [chunk async for chunk in incoming.chunks()] == [b"video"]
     assert carrier.open_now == 0
@@ -734,12 +734,29 @@ async def test_no_log_and_no_error_holds_a_key_or_a_prompt(
     except MultiVideoError as error:
         shown = [str(error), repr(error), repr(vars(error)), *traceback.format_exception(error)]
     try:
-        async with sender(ScriptedCarrier([act])).stream(channel(), exchange(resend).request) as incoming:
+        async with sender(ScriptedCarrier([act])).stream(channel(), exchange(resend).request) as (_, incoming):
             shown.append(repr(incoming.status))
     except TryFailed as failed:
         shown += [str(failed.error), *traceback.format_exception(failed)]
     shown += [record.getMessage() + repr(vars(record)) for record in caplog.records]
     assert not [text for text in shown if KEY in text or "heron" in text]
+
+
+@pytest.mark.parametrize("status", [200, 400])
+async def test_an_answer_that_repeats_the_key_is_read_without_it(status: int) -> None:
+    asked = evolve(exchange(), read=lambda response: response.body)
+    carrier = ScriptedCarrier(
+        [Reply(status, (b'{"message": "no such key: ', KEY[:9].encode(), KEY[9:].encode(), b'"}'))]
+    )
+    assert await sender(carrier).run(channel(), asked, POLL) == b'{"message": "no such key: ***"}'
+
+
+async def test_a_key_that_is_a_mere_word_is_not_cut_out_of_answers() -> None:
+    class Word:
+        async def headers(self) -> Mapping[str, str]:
+            return {"authorization": "Bearer id"}
+
+    assert await sender(ScriptedCarrier([OK])).run(channel(signer=Word()), exchange(), POLL) == {"id": "job-1"}
 
 
 async def test_a_described_request_shows_neither_key_nor_prompt() -> None:
