@@ -238,8 +238,11 @@ def test_closing_ends_the_call_of_another_thread_and_keeps_its_job(client: mv.Cl
 def test_a_client_that_is_dropped_ends_its_thread(tmp_path: Path, emulator: Emulator) -> None:
     def used_and_dropped() -> list[threading.Thread]:
         before = set(threading.enumerate())
-        mv.Client.sandbox(home=tmp_path, emulator=emulator).generate("a fox in snow", **cheap())
-        return [thread for thread in set(threading.enumerate()) - before if thread.name == "multivideo"]
+        client = mv.Client.sandbox(home=tmp_path, emulator=emulator)
+        client.generate("a fox in snow", **cheap())
+        began = [thread for thread in set(threading.enumerate()) - before if thread.name == "multivideo"]
+        del client  # not before: its thread ends at once
+        return began
 
     [thread] = used_and_dropped()
     gc.collect()

@@ -130,6 +130,38 @@ def test_every_path_belongs_to_a_model_and_says_how_to_get_at_it(path: ModelPath
     assert {charge.kind for charge in path.failures} == {"failed", "filtered"}
 
 
+LISTED = {  # a second at 720p, 1080p and 4k: with sound, and without it; "-" is not sold
+    "kling-3.0@kling": ("0.9 1.2 3.0", "0.6 0.8 3.0"),
+    "kling-3.0-turbo@kling": ("0.8 1.0 -", "- - -"),
+    "kling-3.0-omni@kling": ("0.8 1.0 3.0", "0.6 0.8 3.0"),
+    "kling-2.6@kling": ("- 1.0 -", "0.3 0.5 -"),
+    "kling-2.5-turbo@kling": ("- - -", "0.3 0.5 -"),
+    "veo-3.1@vertex": ("0.40 0.40 0.60", "0.20 0.20 0.40"),
+    "veo-3.1-fast@vertex": ("0.10 0.12 -", "0.08 0.10 -"),
+    "veo-3.1-lite@vertex": ("0.05 0.08 -", "0.03 0.05 -"),
+    "sora-2@openai": ("0.10 - -", "- - -"),
+    "sora-2-pro@openai": ("0.30 0.70 -", "- - -"),
+}
+
+
+@pytest.mark.parametrize("mode", sorted(BUILT))
+@pytest.mark.parametrize("name", LISTED)
+def test_a_second_of_every_kind_costs_what_the_vendors_list_says(name: str, mode: Mode) -> None:
+    path, said = PATHS[name], []
+    facts = path.mode(mode)
+    assert facts is not None
+    one = kling.UNIT_PRICE.usd if path.vendor == "kling" else Decimal(1)
+    for audio in (True, False):
+        rows = {row.resolution: row for row in facts.formats if audio in row.audio}
+        costs = {size: price(path, segment(facts, row, audio), WRITTEN).amount.usd / one for size, row in rows.items()}
+        said.append([costs.get(size) for size in ("720p", "1080p", "4k")])
+    assert said == [[None if x == "-" else Decimal(x) for x in line.split()] for line in LISTED[name]]
+
+
+def test_the_size_between_costs_half_a_dollar_a_second_on_sora_pro() -> None:
+    assert {r.amount for r in PATHS["sora-2-pro@openai"].rates if r.when["resolution"] == "1024p"} == {Decimal("0.50")}
+
+
 def test_a_kling_unit_costs_fourteen_cents() -> None:
     assert kling.UNIT_PRICE.usd == Decimal("0.14")
 

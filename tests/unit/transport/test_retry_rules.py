@@ -91,6 +91,7 @@ def test_a_wait_is_never_negative_nor_longer_than_two_minutes_nor_shorter_than_a
 def test_a_vendor_that_says_zero_seconds_is_not_hammered() -> None:
     waits = [decide(Failure(POLL, ALWAYS, Outcome.THROTTLED, tries, 0, 0.0), lambda: 0.5) for tries in (1, 2, 3, 9)]
     assert waits == [1, 2, 4, 30]
+    assert decide(Failure(POLL, ALWAYS, Outcome.THROTTLED, 9, 0, 1.0), lambda: 0.5) == 30
 
 
 def test_a_vendor_that_asks_for_longer_than_two_minutes_is_not_waited_for() -> None:
