@@ -20,6 +20,7 @@ from .values.credits import Credits
 from .values.media import Media
 from .values.plan import Segment
 from .values.refs import VendorRef
+from .values.words import Shot
 
 __all__ = [
     "Answer",
@@ -150,6 +151,9 @@ class Order:
     segment: Segment
     samples: int = 1
     first_frame: Media | None = None
+    last_frame: Media | None = None
+    references: tuple[Media, ...] = ()
+    shots: tuple[Shot, ...] = ()
     negative_prompt: str | None = field(default=None, repr=False)
     seed: int | None = None
     options: Mapping[str, Any] = field(factory=dict, repr=False)

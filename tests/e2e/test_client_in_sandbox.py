@@ -514,3 +514,32 @@ async def test_asking_for_the_status_of_a_finished_job_leaves_its_files_to_it(
         assert (await job.status()).state == "succeeded"
         assert (await job.wait()).check.ok
     assert os.listdir(tmp_path) == ["a.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("model", "wish", "seconds"),
+    [
+        ("kling-3.0", {"first_frame": 1, "last_frame": 1}, 5),
+        ("kling-2.6", {"first_frame": 1, "last_frame": 1, "resolution": "1080p"}, 5),
+        ("kling-3.0-omni", {"reference_images": 3}, 4),
+        ("kling-3.0", {"shots": [mv.Shot("at dawn", 2), mv.Shot("at noon", 3)]}, None),
+        ("kling-3.0-turbo", {"shots": [mv.Shot("at dawn", 2), mv.Shot("at noon", 3)]}, None),
+        ("veo-3.1", {"first_frame": 1, "last_frame": 1}, 8),
+        ("veo-3.1-fast", {"reference_images": 2}, 8),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+async def test_pictures_and_shots_make_a_video_as_ordered(
+    sandbox: Sandbox, emulator: Emulator, model: str, wish: dict[str, Any], seconds: int | None
+) -> None:
+    image = Image.new("RGB", (1280, 720), "navy")
+    pictures = {
+        name: [image] * n if name == "reference_images" else image for name, n in wish.items() if n in (1, 2, 3)
+    }
+    request = mv.VideoRequest(PROMPT, model=model, duration=seconds, **{**wish, **pictures})
+    async with sandbox() as client:
+        quote = client.quote(request)
+        video = await client.generate(request)
+    assert video.check.ok
+    assert video.charge == quote.amount
+    assert emulator.charged() == video.charge.micro_usd

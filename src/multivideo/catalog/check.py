@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from attrs import frozen
@@ -55,7 +55,7 @@ def fit(request: VideoRequest, path: ModelPath, as_of: dt.date | None = None) ->
         return Fit((*refusals, _no_mode(request, path, facts)))
     asked = wishes(request, facts)
     rows, wrong = _matching(facts, asked)
-    refusals += [*_text_refusals(request, facts), *wrong]
+    refusals += [*_extras(request, facts), *_text_refusals(request, facts), *wrong]
     refusals += _image_refusals(request, facts, rows)
     if refusals:
         return Fit(tuple(refusals))
@@ -79,7 +79,7 @@ def lifecycle_refusals(life: Lifecycle, as_of: dt.date) -> list[Refusal]:
 def wishes(request: VideoRequest, facts: ModeFacts) -> list[Wish]:
     """What the request fixes, in the order in which it is blamed when all of it together cannot be."""
     found: list[Wish] = []
-    if (seconds := request.duration) is not None:
+    if (seconds := _asked_seconds(request)) is not None:
         text = f"{seconds:.10g}"
         clip = f"{'an' if text.startswith('8') or text in {'11', '18'} else 'a'} {text} s clip"
         found.append(Wish("duration", text, lambda row: seconds in row.seconds, seconds_text, f"{text} s", clip))
@@ -98,6 +98,10 @@ def wishes(request: VideoRequest, facts: ModeFacts) -> list[Wish]:
             keeps, offers = (lambda row: size in row.sizes.values()), _size_text
         found.append(Wish("resolution", f'"{name}"', keeps, offers, name, name))
     return found
+
+
+def _asked_seconds(request: VideoRequest) -> float | None:
+    return request.duration or sum(shot.duration for shot in request.shots) or None
 
 
 def _named(resolution: str) -> Callable[[Format], bool]:
@@ -204,14 +208,72 @@ def _refused(field: str, asked: str, allowed: str, source: str) -> Refusal:
     return Refusal(field, asked, allowed, source, what=what, reason=f"{field}: {allowed}, asked {asked}")
 
 
+_TAKES: Mapping[Mode, tuple[str, ...]] = {
+    Mode.FIRST_FRAME: ("first_frame",),
+    Mode.FIRST_LAST: ("first_frame", "last_frame"),
+    Mode.REFERENCE: ("reference_images",),
+    Mode.SHOTS: ("shots",),
+}
+
+
+def _extras(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
+    """What was brought along and has no place in the mode that the rest asks for, and what there is too much of."""
+    source, takes = str(facts.source), _TAKES.get(facts.mode, ())
+    given = [name for name in ("first_frame", "last_frame", "reference_images", "shots") if getattr(request, name)]
+    found = [
+        _refused(name, f"{name} together with {any_of(takes or (facts.mode.value,))}", "one of the two", source)
+        for name in given
+        if name not in takes
+    ]
+    if (count := len(request.reference_images)) > facts.references_max and facts.mode is Mode.REFERENCE:
+        found.append(_refused("reference_images", f"{count} pictures", f"at most {facts.references_max}", source))
+    return [*found, *(_shot_refusals(request, facts, source) if facts.mode is Mode.SHOTS else ())]
+
+
+def _shot_refusals(request: VideoRequest, facts: ModeFacts, source: str) -> Iterable[Refusal]:
+    whole = sum(len(request.prompt) + len(shot.prompt) + len("shot 0, 00, ; ") for shot in request.shots)
+    if facts.prompt_characters is not None and whole > facts.prompt_characters:
+        allowed = f"at most {facts.prompt_characters} in all, the prompt repeated in each shot"
+        yield _refused("shots", f"{whole} characters in all shots", allowed, source)
+    if len(request.shots) > facts.shots_max:
+        yield _refused("shots", f"{len(request.shots)} shots", f"at most {facts.shots_max}", source)
+    broken = [f"{shot.duration:g} s" for shot in request.shots if shot.duration != int(shot.duration)]
+    if broken:
+        yield _refused("shots", f"shots of {' and '.join(broken)}", "whole seconds", source)
+    for number, shot in enumerate(request.shots, 1):
+        length = len(request.prompt) + len(shot.prompt) + 1
+        if facts.shot_characters is not None and length > facts.shot_characters:
+            allowed = f"at most {facts.shot_characters}, the prompt included, which is repeated in each shot"
+            yield _refused("shots", f"{length} characters in shot {number}", allowed, source)
+        if ";" in shot.prompt or ";" in request.prompt:
+            yield _refused("shots", f'a ";" in the words of shot {number}', "words without it: it ends a shot", source)
+
+
 def _image_refusals(request: VideoRequest, facts: ModeFacts, rows: Sequence[Format]) -> list[Refusal]:
-    image, rule = request.first_frame, facts.image
-    if image is None or rule is None:
+    rule = facts.image
+    if rule is None:
         return []
-    found = [_refused("first_frame", asked, limit, str(rule.source)) for asked, limit in _flaws(image, rule)]
-    if rows and (wrong := _shape_refusal(image, request, facts, rule, rows)) is not None:
+    pictures = [("first_frame", request.first_frame), ("last_frame", request.last_frame)]
+    pictures += [("reference_images", image) for image in request.reference_images]
+    found = [
+        _refused(name, asked, limit, str(rule.source))
+        for name, image in pictures
+        if image is not None
+        for asked, limit in _flaws(image, rule)
+    ]
+    first = request.first_frame
+    if first is not None and rows and (wrong := _shape_refusal(first, request, facts, rule, rows)) is not None:
         found.append(wrong)
+    if (other := _other_last_shape(request)) is not None:
+        found.append(_refused("last_frame", other, "the shape of the first frame", str(rule.source)))
     return found
+
+
+def _other_last_shape(request: VideoRequest) -> str | None:
+    first, last = (image.facts if image else None for image in (request.first_frame, request.last_frame))
+    if first is None or last is None or _alike(first.width / first.height, last.width / last.height):
+        return None
+    return f"a last frame of {last.width}x{last.height} pixels with a first of {first.width}x{first.height}"
 
 
 def _flaws(image: Media, rule: ImageRule) -> Iterable[tuple[str, str]]:
@@ -301,7 +363,7 @@ def _chosen(rows: Sequence[Format], request: VideoRequest, facts: ModeFacts) -> 
 
 
 def _segment(row: Format, request: VideoRequest, facts: ModeFacts) -> tuple[Segment, tuple[str, ...]]:
-    seconds = int(request.duration) if request.duration is not None else _default_seconds(row, facts)
+    seconds = int(_asked_seconds(request) or _default_seconds(row, facts))
     audio = request.audio if request.audio is not None else facts.default_audio
     ratio, size, notes = _shape(row, request, facts)
     width, height = size or (None, None)

@@ -108,6 +108,13 @@ class ModeFacts:
     samples_max: int = 1
     frame_decides_shape: bool = False
     image: ImageRule | None = None
+    """What each picture must be."""
+    references_max: int = 0
+    """How many reference pictures a call takes."""
+    shots_max: int = 0
+    """How many shots a call cuts between; each has whole seconds."""
+    shot_characters: int | None = None
+    """What a shot may say, the prompt included, which is repeated in each."""
 
 
 @frozen(kw_only=True)

@@ -98,6 +98,16 @@ def _framed(text: ModeFacts, mode: Mode = Mode.FIRST_FRAME, *, built: bool = Fal
     return evolve(text, mode=mode, built=built, image=IMAGE, frame_decides_shape=True)
 
 
+def _shots(text: ModeFacts) -> ModeFacts:
+    """Several shots in one clip, each with its own words and whole seconds."""
+    return evolve(text, mode=Mode.SHOTS, shots_max=6, shot_characters=512)
+
+
+def _references(text: ModeFacts, *, built: bool = False) -> ModeFacts:
+    """Up to seven pictures of people and things, which the prompt may name."""
+    return evolve(text, mode=Mode.REFERENCE, image=IMAGE, references_max=7, built=built)
+
+
 def _with(text: ModeFacts, mode: Mode) -> ModeFacts:
     """The same limits in a mode that this release cannot ask for."""
     return evolve(text, mode=mode, built=False)
@@ -130,22 +140,22 @@ MODES = {
     "kling-3.0": (
         TEXT,
         _framed(TEXT, built=True),
-        _framed(TEXT, Mode.FIRST_LAST),
-        _with(TEXT, Mode.SHOTS),
+        _framed(TEXT, Mode.FIRST_LAST, built=True),
+        _shots(TEXT),
         _motion(TEXT, DOCS),
     ),
     "kling-3.0-turbo": (
         TURBO_TEXT,
         # 2500 stands on the page with a picture, 3072 on the page without.
         evolve(_framed(TURBO_TEXT, built=True), prompt_characters=2500),
-        _with(TURBO_TEXT, Mode.SHOTS),
+        _shots(TURBO_TEXT),
     ),
     "kling-3.0-omni": (
         TEXT,
         _framed(TEXT, built=True),
-        _framed(TEXT, Mode.FIRST_LAST),
-        evolve(_with(TEXT, Mode.REFERENCE), image=IMAGE),  # up to seven pictures
-        _with(TEXT, Mode.SHOTS),
+        _framed(TEXT, Mode.FIRST_LAST, built=True),
+        _references(TEXT, built=True),
+        _shots(TEXT),
         _edit(TEXT, NATIVE),
         _omni_extension(),
     ),
@@ -153,19 +163,19 @@ MODES = {
         O1_TEXT,
         evolve(_framed(O1_TEXT), formats=tuple(evolve(row, seconds=(5, 10)) for row in O1)),
         _framed(O1_TEXT, Mode.FIRST_LAST),
-        evolve(_with(O1_TEXT, Mode.REFERENCE), image=IMAGE),
+        _references(O1_TEXT),
         _edit(O1_TEXT, O1),
     ),
     "kling-2.6": (
         V26_TEXT,
         _framed(V26_TEXT, built=True),
-        evolve(_framed(V26_TEXT, Mode.FIRST_LAST), formats=(OLD_1080P_NATIVE,)),
+        evolve(_framed(V26_TEXT, Mode.FIRST_LAST, built=True), formats=(OLD_1080P_NATIVE,)),
         _motion(V26_TEXT, CAPABILITIES),
     ),
     "kling-2.5-turbo": (
         V25_TEXT,
         _framed(V25_TEXT, built=True),
-        evolve(_framed(V25_TEXT, Mode.FIRST_LAST), formats=(OLD_1080P,)),
+        evolve(_framed(V25_TEXT, Mode.FIRST_LAST, built=True), formats=(OLD_1080P,)),
     ),
 }
 

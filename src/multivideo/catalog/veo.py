@@ -85,14 +85,14 @@ def _eight_seconds(formats: tuple[Format, ...]) -> tuple[Format, ...]:
     return tuple(evolve(row, seconds=(8,)) for row in formats)
 
 
-def _modes(text: ModeFacts, image: ImageRule, *formats: Format) -> tuple[ModeFacts, ...]:
+def _modes(text: ModeFacts, image: ImageRule, *formats: Format, built: bool) -> tuple[ModeFacts, ...]:
     """What every tier has on a path: text, first frame, and first with last frame."""
     text = evolve(text, formats=formats)
     return (
         text,
         evolve(text, mode=Mode.FIRST_FRAME, image=image),
         # Two projects disagree whether 4 and 6 s pass between two frames: 8 s is safe.
-        evolve(text, mode=Mode.FIRST_LAST, image=image, built=False, formats=_eight_seconds(formats)),
+        evolve(text, mode=Mode.FIRST_LAST, image=image, built=built, formats=_eight_seconds(formats)),
     )
 
 
@@ -101,12 +101,12 @@ def _doubted(facts: ModeFacts) -> ModeFacts:
     return facts if facts.image is None else evolve(facts, certainty=Certainty.UNCERTAIN)
 
 
-def _reference(text: ModeFacts, image: ImageRule, *formats: Format) -> ModeFacts:
+def _reference(text: ModeFacts, image: ImageRule, *formats: Format, built: bool) -> ModeFacts:
     """Up to three pictures of things to keep. Landscape only in the docs of 2025; later guides show portrait too."""
     landscape = tuple(
         evolve(row, sizes={"16:9": row.sizes["16:9"]}, certainty=Certainty.UNCERTAIN) for row in _eight_seconds(formats)
     )
-    return evolve(text, mode=Mode.REFERENCE, image=image, built=False, formats=landscape)
+    return evolve(text, mode=Mode.REFERENCE, image=image, built=built, formats=landscape, references_max=3)
 
 
 def _extension(text: ModeFacts, source: Source, *formats: Format) -> ModeFacts:
@@ -118,31 +118,31 @@ def _extension(text: ModeFacts, source: Source, *formats: Format) -> ModeFacts:
 VERTEX_BOTH = (VERTEX_720P, VERTEX_1080P)
 VERTEX_MODES = {
     "veo-3.1": (
-        *_modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, VERTEX_4K),
-        _reference(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH),
+        *_modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, VERTEX_4K, built=True),
+        _reference(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, built=True),
         _extension(VERTEX_TEXT, EXTENSION, *VERTEX_BOTH, VERTEX_4K),
     ),
     # The price list has 4k for Fast too, its card has not: the card is followed.
     "veo-3.1-fast": (
-        *_modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH),
-        _reference(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH),
+        *_modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, built=True),
+        _reference(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, built=True),
         _extension(VERTEX_TEXT, EXTENSION, *VERTEX_BOTH),
     ),
     "veo-3.1-lite": (
-        *map(_doubted, _modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH)),
+        *map(_doubted, _modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, built=True)),
         _extension(VERTEX_TEXT, EXTENSION, *VERTEX_BOTH),
     ),
 }
 GEMINI_BOTH = (GEMINI_720P, GEMINI_1080P)
 GEMINI_RICH = (
-    *_modes(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH, GEMINI_4K),
-    _reference(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH),
+    *_modes(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH, GEMINI_4K, built=False),
+    _reference(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH, built=False),
     _extension(GEMINI_TEXT, GEMINI_DOCS, GEMINI_720P),
 )
 GEMINI_MODES = {
     "veo-3.1": GEMINI_RICH,
     "veo-3.1-fast": GEMINI_RICH,
-    "veo-3.1-lite": _modes(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH),
+    "veo-3.1-lite": _modes(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH, built=False),
 }
 
 # US dollars for a second of delivered video: with sound, without (Vertex alone can leave it out).

@@ -31,6 +31,7 @@ from ..values.events import Downloaded, Failed, Finished, Planned, Progress, Ret
 from ..values.media import Media
 from ..values.plan import Plan
 from ..values.refs import AttemptRef, JobRef, VendorRef
+from ..values.request import VideoRequest
 from ..values.result import Video
 from ..wire import Asset, JobState, JobStatus, Order
 from .job import Attempt, Job, cannot_cancel
@@ -58,6 +59,32 @@ class Site:
     unit_prices: Mapping[str, Credits] = field(repr=False)
 
 
+@frozen
+class _Pictures:
+    """The pictures of a request, their bytes in memory."""
+
+    first: Media | None = None
+    last: Media | None = None
+    references: tuple[Media, ...] = ()
+
+    @classmethod
+    def of(cls, request: VideoRequest) -> _Pictures:
+        """Read them. Raises: InvalidRequest for one that cannot be read any more."""
+
+        def loaded(name: str, picture: Media) -> Media:
+            try:
+                return picture.loaded()
+            except OSError as error:
+                asked = f"a file that cannot be read any more ({error.strerror})"
+                raise InvalidRequest.of([Problem(name, asked, "a readable picture")]) from None
+
+        return cls(
+            loaded("first_frame", request.first_frame) if request.first_frame else None,
+            loaded("last_frame", request.last_frame) if request.last_frame else None,
+            tuple(loaded("reference_images", picture) for picture in request.reference_images),
+        )
+
+
 @define(eq=False)
 class Driver:
     """Drives all jobs of a client. Keeps each in `jobs`, from the moment its vendor has accepted it."""
@@ -77,18 +104,18 @@ class Driver:
         tags = tuple(request.tags.items())
         job = Job(self.new_id(), self, request, plan, request.save_to, tags, began=clock.monotonic())
         job.listen(request.on_event)
-        image = await self._prepare(job, plan.first.model)
+        pictures = await self._prepare(job, plan.first.model)
         await job.tell(Planned, plan=plan)
         try:
             with clock.fail_after(request.deadline):
                 for number in range(len(plan.segments[0].samples)):
-                    await self._send(job, self._order(job, plan, number, image), plan.first.provider)
+                    await self._send(job, self._order(job, plan, number, pictures), plan.first.provider)
         except TimeoutError:  # a request under way is never cut off, so what is not in the job was not accepted
             if not job.attempts:
                 raise _too_late(plan, request.deadline) from None
         return job
 
-    def _order(self, job: Job, plan: Plan, number: int, image: Media | None) -> Order:
+    def _order(self, job: Job, plan: Plan, number: int, pictures: _Pictures) -> Order:
         """The paid call of that number, with nothing left open."""
         candidate, [segment], request = plan.first, plan.segments, plan.request
         site = self.sites[candidate.provider]
@@ -99,7 +126,10 @@ class Driver:
             prompt=request.prompt,
             segment=segment,
             samples=segment.samples[number],
-            first_frame=image,
+            first_frame=pictures.first,
+            last_frame=pictures.last,
+            references=pictures.references,
+            shots=request.shots,
             negative_prompt=request.negative_prompt,
             seed=request.seed,
             options=request.options.get(site.vendor, {}),
@@ -158,18 +188,11 @@ class Driver:
     def _site(self, attempt: Attempt) -> Site:
         return self.sites[attempt.ref.vendor.provider]
 
-    async def _prepare(self, job: Job, model: str) -> Media | None:
-        """Everything that can fail before money is spent: the target folder, the picture's bytes."""
-        request = job.request
+    async def _prepare(self, job: Job, model: str) -> _Pictures:
+        """Everything that can fail before money is spent: the target folder, the pictures' bytes."""
         with self.sender.clock.working():
             await to_thread.run_sync(prepared, target(job.save_to, self.home, model, job.id, 1))
-            if request is None or request.first_frame is None:
-                return None
-            try:
-                return await to_thread.run_sync(request.first_frame.loaded)
-            except OSError as error:
-                asked = f"a file that cannot be read any more ({error.strerror})"
-                raise InvalidRequest.of([Problem("first_frame", asked, "a readable picture")]) from None
+            return await to_thread.run_sync(_Pictures.of, job.request) if job.request is not None else _Pictures()
 
     async def _send(self, job: Job, order: Order, provider: str) -> None:
         """Send one paid call. The first one's error is the caller's; a later one's leaves the job with fewer takes."""

@@ -31,6 +31,7 @@ from ..values.words import Mode
 from ..wire import Answer, AnswerRule, Asset, Order, WireRequest, WireResponse
 
 __all__ = [
+    "FROM_TEXT_OR_FRAME",
     "HTTP_RULES",
     "MOST_TAKES",
     "NO_PROOF",
@@ -367,14 +368,23 @@ def fetch(asset: Asset, origins: Sequence[str]) -> WireRequest:
     return WireRequest("GET", asset.url, signed=asset.signed and origin_of(asset.url) in origins)
 
 
-def check_order(order: Order, provider: str, *, takes: frozenset[str] = frozenset()) -> None:
+FROM_TEXT_OR_FRAME = frozenset({Mode.TEXT, Mode.FIRST_FRAME})
+
+
+def check_order(
+    order: Order, provider: str, *, modes: frozenset[Mode] = FROM_TEXT_OR_FRAME, takes: frozenset[str] = frozenset()
+) -> None:
     """Refuse what this protocol has no field for, instead of leaving it out unsaid.
 
     Raises: UnsupportedFeature.
     """
+    mode = order.segment.mode
     given = {
-        "mode": order.segment.mode not in {Mode.TEXT, Mode.FIRST_FRAME},
-        "first_frame": (order.segment.mode is Mode.FIRST_FRAME) != (order.first_frame is not None),
+        "mode": mode not in modes,
+        "first_frame": (mode in {Mode.FIRST_FRAME, Mode.FIRST_LAST}) != (order.first_frame is not None),
+        "last_frame": (mode is Mode.FIRST_LAST) != (order.last_frame is not None),
+        "reference_images": (mode is Mode.REFERENCE) != bool(order.references),
+        "shots": (mode is Mode.SHOTS) != bool(order.shots),
         "negative_prompt": order.negative_prompt is not None,
         "seed": order.seed is not None,
         "count": order.samples != 1,

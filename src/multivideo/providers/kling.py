@@ -183,6 +183,15 @@ class _Bill:
     package_type: Any = None
 
 
+MODES = frozenset({Mode.TEXT, Mode.FIRST_FRAME, Mode.FIRST_LAST, Mode.REFERENCE, Mode.SHOTS})
+
+
+def _words(order: Order) -> str:
+    """The prompt; of several shots each with its number and seconds, the prompt repeated in each (Kling docs, 3.0)."""
+    shots = enumerate(order.shots, 1)
+    return " ".join(f"shot {n}, {shot.duration:g}, {order.prompt} {shot.prompt};" for n, shot in shots) or order.prompt
+
+
 @frozen
 class KlingBackend:
     """Describes the messages of one Kling address; `region` is named where a key is refused, "" at any other."""
@@ -200,19 +209,17 @@ class KlingBackend:
 
     def submit(self, order: Order) -> Step[VendorRef]:
         """Start one clip. Our attempt id goes along: it is what a lost answer is looked up by."""
-        check_order(order, self.name)
-        framed = order.segment.mode is Mode.FIRST_FRAME
+        check_order(order, self.name, modes=MODES)
+        framed = order.segment.mode in {Mode.FIRST_FRAME, Mode.FIRST_LAST}
         kind = "omni-video" if order.wire_model.endswith("-omni") else "image-to-video" if framed else "text-to-video"
         body: dict[str, Any] = {
             "settings": self._settings(order),
             "options": {"external_task_id": order.attempt_id},
         }
         if kind == "text-to-video":
-            body["prompt"] = order.prompt
+            body["prompt"] = _words(order)
         else:
-            body["contents"] = [{"type": "prompt", "text": order.prompt}]
-        if order.first_frame is not None:
-            body["contents"].append({"type": "first_frame", "url": self._picture(order.first_frame)})
+            body["contents"] = [{"type": "prompt", "text": _words(order)}, *self._pictures(order)]
         request = WireRequest(
             "POST",
             f"{self.base_url}/{kind}/{quote(order.wire_model, safe='')}",
@@ -228,13 +235,21 @@ class KlingBackend:
         """Every setting that the model has. Left out, `multi_shot` would be true and cut the clip as it likes."""
         segment, has = order.segment, _SETTINGS.get(order.wire_model, _ALL_SETTINGS)
         settings: dict[str, Any] = {"resolution": segment.resolution, "duration": segment.seconds}
-        if segment.mode is Mode.TEXT:  # a first frame decides the shape
+        if order.first_frame is None:  # else it decides the shape
             settings["aspect_ratio"] = segment.aspect_ratio
         if "audio" in has:
             settings["audio"] = "native" if segment.audio else "off"
         if "multi_shot" in has:
-            settings["multi_shot"] = False
+            settings["multi_shot"] = segment.mode is Mode.SHOTS
         return settings
+
+    def _pictures(self, order: Order) -> list[dict[str, str]]:
+        """Frames by their place, references by an id that the prompt can mention: "@image_1"."""
+        frames = {"first_frame": order.first_frame, "last_frame": order.last_frame}
+        found = [{"type": kind, "url": self._picture(frame)} for kind, frame in frames.items() if frame is not None]
+        for number, reference in enumerate(order.references, 1):
+            found.append({"type": "refer_image", "url": self._picture(reference), "id": f"image_{number}"})
+        return found
 
     def _picture(self, frame: Media) -> str:
         """An address, or plain Base64: a "data:" prefix is refused."""

@@ -26,6 +26,7 @@ from ..errors import (
 from ..shapes import Loose, Unreadable, read
 from ..values.media import Media
 from ..values.refs import VendorRef
+from ..values.words import Mode
 from ..wire import (
     Answer,
     AnswerRule,
@@ -186,6 +187,9 @@ class _Objects:
     items: list[Any] = field(factory=list)
 
 
+MODES = frozenset({Mode.TEXT, Mode.FIRST_FRAME, Mode.FIRST_LAST, Mode.REFERENCE})
+
+
 @frozen
 class VertexBackend:
     """Describes the messages of Veo in one project and region.
@@ -210,11 +214,14 @@ class VertexBackend:
 
     def submit(self, order: Order) -> Step[VendorRef]:
         """Start one call and say all that decides price or picture: `generateAudio` has no documented default."""
-        check_order(order, self.name, takes=frozenset({"negative_prompt", "seed", "count"}))
+        check_order(order, self.name, modes=MODES, takes=frozenset({"negative_prompt", "seed", "count"}))
         segment = order.segment
         instance: dict[str, Any] = {"prompt": order.prompt}
-        if order.first_frame is not None:
-            instance["image"] = self._picture(order.first_frame)
+        frames = {"image": order.first_frame, "lastFrame": order.last_frame}
+        instance |= {name: self._picture(frame) for name, frame in frames.items() if frame is not None}
+        if order.references:
+            references = [{"image": self._picture(image), "referenceType": "asset"} for image in order.references]
+            instance["referenceImages"] = references
         parameters: dict[str, Any] = {
             "sampleCount": order.samples,
             "durationSeconds": segment.seconds,

@@ -242,16 +242,55 @@ def test_a_model_is_refused_before_its_release() -> None:
 
 
 def test_a_mode_that_is_not_built_says_so() -> None:
-    frame = picture(1280, 720)
-    (refusal,) = fitted("veo-3.1@vertex", first_frame=frame, last_frame=frame).refusals
-    assert str(refusal) == "not built yet in this release: a first and a last frame"
-    assert (refusal.field, refusal.allowed) == ("last_frame", "text to video or a first frame only")
+    (refusal,) = fitted("veo-3.1@vertex", source_video=b"any", mode="extend").refusals
+    assert str(refusal).startswith("not built yet in this release: ")
+    allowed = "text to video, a first frame, a first and a last frame or reference images only"
+    assert (refusal.field, refusal.allowed) == ("source_video", allowed)
 
 
 def test_a_mode_that_the_vendor_lacks_names_those_that_can_be_asked_for() -> None:
     (refusal,) = fitted("veo-3.1@vertex", shots=[Shot("a", 4), Shot("b", 4)]).refusals
     assert refusal.field == "shots"
-    assert str(refusal) == "takes text to video or a first frame only, asked several shots"
+    assert str(refusal) == (
+        "takes text to video, a first frame, a first and a last frame or reference images only, asked several shots"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "allowed"),
+    [
+        ({"reference_images": 8}, "reference_images", "at most 7"),
+        ({"reference_images": 1, "first_frame": 1}, "first_frame", "one of the two"),
+        ({"shots": [("a", 2)] * 7}, "shots", "at most 6"),
+        ({"shots": [("a" * 506, 4)]}, "shots", "at most 512, the prompt included, which is repeated in each shot"),
+        ({"shots": [("a; b", 4)]}, "shots", "words without it: it ends a shot"),
+        ({"shots": [("a", 2.5), ("b", 1)], "duration": 3.5}, "duration", "3 to 15 s in whole seconds"),
+        ({"shots": [("a", 2), ("b", 1.5), ("c", 0.5)]}, "shots", "whole seconds"),
+        ({"shots": [("a", 10), ("b", 6)]}, "duration", "3 to 15 s in whole seconds"),
+        ({"shots": [("a", 4)], "reference_images": 1}, "shots", "one of the two"),
+        ({"first_frame": (1280, 720), "last_frame": (720, 1280)}, "last_frame", "the shape of the first frame"),
+    ],
+)
+def test_pictures_and_shots_that_cannot_be_are_refused_by_name(
+    spec: dict[str, object], field: str, allowed: str
+) -> None:
+    read: dict[str, Any] = {}
+    for name, value in spec.items():
+        if name == "shots":
+            read[name] = [Shot(*shot) for shot in value]  # type: ignore[attr-defined]
+        elif name == "duration":
+            read[name] = value
+        elif name == "reference_images":
+            read[name] = [picture(640, 640)] * value  # type: ignore[operator]
+        else:
+            read[name] = picture(*value) if isinstance(value, tuple) else picture(640, 640)
+    assert refused("kling-3.0-omni@kling", **read)[field] == allowed
+
+
+def test_the_seconds_of_shots_are_the_seconds_of_the_clip() -> None:
+    found = fitted("kling-3.0@kling", shots=[Shot("a", 4), Shot("b", 3)])
+    assert found.segment is not None
+    assert (found.segment.mode, found.segment.seconds) == (Mode.SHOTS, 7)
 
 
 def test_a_path_of_which_nothing_is_built_refuses_without_a_crash() -> None:
