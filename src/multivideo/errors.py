@@ -126,6 +126,10 @@ class MultiVideoError(Exception):
         self.charged = charged if charged is not None else type(self).charged
         self.retryable = retryable if retryable is not None else type(self).retryable
 
+    def reword(self, what: str) -> None:
+        """Say otherwise what happened; all else stays."""
+        self.what, self.args = what, (what,)
+
     def __str__(self) -> str:
         cost = self.cost or _COST[self.charged]
         if self.charge is not None and not self.cost:

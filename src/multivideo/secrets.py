@@ -1,11 +1,12 @@
-"""Keys and tokens, held so that they cannot be printed, logged, pickled or put into JSON by accident."""
+"""What must not be seen: keys and tokens, held so that no accident shows them, and prompts, found in foreign text."""
 
 from __future__ import annotations
 
 import hmac
+import re
 from typing import Never, Self
 
-__all__ = ["Secret"]
+__all__ = ["Secret", "repeats"]
 
 
 class Secret:
@@ -53,3 +54,14 @@ class Secret:
 
     def __getstate__(self) -> Never:
         raise TypeError("a Secret is never pickled or copied into another process")
+
+
+_NO_ACCIDENT = 20  # so many characters of a prompt do not stand in another text by chance
+
+
+def repeats(text: str, prompt: str) -> bool:
+    """Whether a text holds the prompt, or a stretch of it from anywhere; blanks and capitals do not matter."""
+    line, prompt = (" ".join(words.lower().split()) for words in (text, prompt))
+    if len(prompt) < _NO_ACCIDENT:
+        return bool(prompt) and re.search(rf"(?<!\w){re.escape(prompt)}(?!\w)", line) is not None
+    return any(line[at : at + _NO_ACCIDENT] in prompt for at in range(len(line) - _NO_ACCIDENT + 1))

@@ -543,3 +543,16 @@ async def test_pictures_and_shots_make_a_video_as_ordered(
     assert video.check.ok
     assert video.charge == quote.amount
     assert emulator.charged() == video.charge.micro_usd
+
+
+async def test_a_failure_whose_words_repeat_the_prompt_is_told_without_them(sandbox: Sandbox) -> None:
+    async with sandbox() as client:
+        job = await client.submit(PROMPT, model="kling-3.0", duration=3)
+        [attempt] = job.attempts
+        said = mv.GenerationFailed(f"kling ended the job: cannot make '{PROMPT.upper()}'.")
+        status = mv.JobStatus(attempt.ref.vendor.remote_id, mv.JobState.FAILED, "failed", error=said)
+        await client._driver._give_up(job, attempt, status)
+        with pytest.raises(mv.GenerationFailed) as caught:
+            await job.wait()
+    assert PROMPT.lower() not in str(caught.value).lower()
+    assert "repeats the prompt" in str(caught.value)

@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 import multivideo as mv
-from multivideo.secrets import Secret
+from multivideo.secrets import Secret, repeats
 
 CANARY = "sk-canary-0123456789"
 ACCOUNTS = [
@@ -140,3 +140,17 @@ def test_secrets_compare_by_value_and_with_secrets_only() -> None:
 def test_a_secret_is_text(value: Any) -> None:
     with pytest.raises(TypeError, match="a secret is text"):
         Secret(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "found"),
+    [
+        ("Refused: a fox  walks over THE frozen lake", "A fox walks over the frozen lake at dawn", True),
+        ("Refused: sexual content", "A fox walks over the frozen lake at dawn", False),
+        ("a fox was refused", "fox", True),
+        ("foxes are fine", "fox", False),
+        ("anything", "", False),
+    ],
+)
+def test_a_prompt_is_found_in_foreign_words(text: str, prompt: str, found: bool) -> None:
+    assert repeats(text, prompt) is found

@@ -23,6 +23,7 @@ from ..errors import (
 )
 from ..files.boxes import Measured, NotAVideo
 from ..files.inspect import Check, Expected, Fault, inspect
+from ..secrets import repeats
 from ..transport.download import Fetched, fetch, keep
 from ..transport.retry import StepKind
 from ..transport.sender import Channel, OnRetry, Retry, Sender
@@ -374,6 +375,8 @@ class Driver:
             ref, kind, site.channel.provider.charge(status), site.unit_prices, path.failures if path else ()
         )
         error = status.error or ProviderError(f"{ref.vendor.provider} ended the job: {status.word}.")
+        if job.request is not None and repeats(error.what, job.request.prompt):  # the reader of a look knows no prompt
+            error.reword(f"{ref.vendor.provider} ended the job ({kind}); what it said repeats the prompt.")
         error.job_id, error.attempt_id, error.provider = job.id, ref.attempt_id, ref.vendor.provider
         error.charge = settled.amount
         error.charged = "no" if not settled.amount else "yes" if settled.certainty != "assumed" else "unknown"

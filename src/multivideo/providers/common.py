@@ -24,6 +24,7 @@ from ..errors import (
     RateLimited,
     UnsupportedFeature,
 )
+from ..secrets import repeats
 from ..shapes import Unreadable, read
 from ..values.media import Media
 from ..values.refs import VendorRef
@@ -119,7 +120,6 @@ _KEYLIKE = re.compile(r"\b(?:sk-|api-key-|AIza|ya29\.|eyJ|Bearer |Basic )[\w.*/+
 _REFUSED_KEY = re.compile(r"((?:key|token|credentials?)(?: provided)?[:=] ?)[^\s,;]+", re.IGNORECASE)
 _SIGNATURE = re.compile(r"(?<=://)[^\s/@]+@|[?#][^\s\"'<>]*=[^\s\"'<>]*")  # who asks, in an address
 _LONGEST_TEXT, _LONGEST_READ = 300, 4000
-_NO_ACCIDENT = 20  # so many characters of a prompt do not stand in another text by chance
 
 
 def quoted(text: str, prompt: str = "") -> str:
@@ -128,14 +128,7 @@ def quoted(text: str, prompt: str = "") -> str:
     line = _SIGNATURE.sub("***", _REFUSED_KEY.sub(r"\1***", _KEYLIKE.sub("***", line)))
     if len(line) > _LONGEST_TEXT:
         line = line[: _LONGEST_TEXT - 1] + "…"
-    return "" if _repeats(line.lower(), " ".join(prompt.lower().split())) else line
-
-
-def _repeats(line: str, prompt: str) -> bool:
-    """Whether a text holds the prompt, or a stretch of it from anywhere."""
-    if len(prompt) < _NO_ACCIDENT:
-        return bool(prompt) and re.search(rf"(?<!\w){re.escape(prompt)}(?!\w)", line) is not None
-    return any(line[at : at + _NO_ACCIDENT] in prompt for at in range(len(line) - _NO_ACCIDENT + 1))
+    return "" if repeats(line, prompt) else line
 
 
 def word_of(status: str) -> str:
