@@ -199,13 +199,13 @@ class Driver:
         """Send one paid call. The first one's error is the caller's; a later one's leaves the job with fewer takes."""
         site = self.sites[provider]
 
-        async def keep(vendor: VendorRef) -> None:  # from here on the paid job cannot be lost, not even by a cancel
+        async def record(vendor: VendorRef) -> None:  # from here on the paid job cannot be lost, not even by a cancel
             job.attempts.append(Attempt(self._attempt_ref(job, order, vendor)))
             self.jobs[job.id] = job
 
         try:
             step = site.channel.provider.submit(order)
-            await self.sender.take(site.channel, step, StepKind.SUBMIT, self._told(job, order.attempt_id), keep)
+            await self.sender.take(site.channel, step, StepKind.SUBMIT, self._told(job, order.attempt_id), record)
         except MultiVideoError as error:
             error.job_id, error.attempt_id, error.step = job.id, order.attempt_id, StepKind.SUBMIT.value
             error.provider = provider
@@ -223,7 +223,8 @@ class Driver:
     def _attempt_ref(self, job: Job, order: Order, vendor: VendorRef) -> AttemptRef:
         segment = order.segment
         quote = job.plan.quote if job.plan is not None else None
-        held = quote.upper_bound.micro_usd * order.samples // sum(segment.samples) if quote else 0
+        # rounded up: the holds of all calls together are never less than the quote
+        held = -(-quote.upper_bound.micro_usd * order.samples // sum(segment.samples)) if quote else 0
         return AttemptRef(
             attempt_id=order.attempt_id,
             vendor=vendor,
@@ -291,10 +292,10 @@ class Driver:
             site.unit_prices,
             self._listed(job),
         )
-        share = Credits(micro_usd=settled.amount.micro_usd // max(1, len(status.assets)))
+        shares = _shares(settled.amount, len(status.assets))
         try:
             for number in range(attempt.fetched, len(status.assets)):  # after a failed fetch only the rest is fetched
-                video = await self._take(job, attempt, status, number, evolve(settled, amount=share))
+                video = await self._take(job, attempt, status, number, evolve(settled, amount=shares[number]))
                 job.takes.append(video)
                 attempt.fetched += 1
                 await job.tell(
@@ -432,6 +433,12 @@ class Driver:
             )
 
         return tell
+
+
+def _shares(amount: Credits, takes: int) -> list[Credits]:
+    """An amount divided among takes, to the last micro-USD."""
+    each, rest = divmod(amount.micro_usd, max(1, takes))
+    return [Credits(micro_usd=each + (number < rest)) for number in range(takes)]
 
 
 def _too_late(plan: Plan, deadline: float | None) -> ProviderUnavailable:
