@@ -211,10 +211,10 @@ class Toy:
     def probe(self) -> Exchange[None] | None:
         return None
 
-    def extend(self, order: Order, source: VendorRef) -> Step[VendorRef] | None:
+    def extend(self, order: Order) -> Step[VendorRef] | None:
         return None
 
-    def edit(self, order: Order, source: VendorRef) -> Step[VendorRef] | None:
+    def edit(self, order: Order) -> Step[VendorRef] | None:
         return None
 
     def charge(self, status: JobStatus) -> Charge | None:

@@ -63,10 +63,11 @@ if TYPE_CHECKING:
         Segment,
         Term,
     )
-    from .values.refs import JobRef, VendorRef
+    from .values.refs import JobRef, VendorHandle, VendorRef
     from .values.request import VideoRequest, VideoSpec
     from .values.result import Video
     from .values.words import Brief, Mode, Shot
+    from .webhooks import WebhookEvent, verify_kling, verify_openai
     from .wire import JobState, JobStatus
 
 __all__ = [
@@ -128,13 +129,17 @@ __all__ = [
     "Submitted",
     "Term",
     "UnsupportedFeature",
+    "VendorHandle",
     "VendorRef",
     "Veo",
     "Video",
     "VideoRequest",
     "VideoSpec",
+    "WebhookEvent",
     "__version__",
     "usd",
+    "verify_kling",
+    "verify_openai",
 ]
 
 # where each name lives; nothing of it is imported before it is asked for
@@ -194,6 +199,7 @@ _HOMES = {
     "Segment": "values.plan",
     "Term": "values.plan",
     "JobRef": "values.refs",
+    "VendorHandle": "values.refs",
     "VendorRef": "values.refs",
     "Brief": "values.words",
     "Mode": "values.words",
@@ -201,6 +207,9 @@ _HOMES = {
     "VideoRequest": "values.request",
     "VideoSpec": "values.request",
     "Video": "values.result",
+    "WebhookEvent": "webhooks",
+    "verify_kling": "webhooks",
+    "verify_openai": "webhooks",
     "JobState": "wire",
     "JobStatus": "wire",
 }

@@ -231,7 +231,7 @@ class BlockingJob:
         """The finished video, on disk and measured.
 
         Args:
-            deadline: seconds to wait at most; left out: what is left of the request's, else an hour.
+            deadline: seconds to wait at most; left out: what is left of the request's, and an hour once that is over.
         Raises: StillRunning at the deadline, with the job to wait for again; else the error that ended the job.
         """
         return _call(self._portal, lambda: self._job.wait(deadline))

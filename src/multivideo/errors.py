@@ -31,6 +31,9 @@ from attrs import frozen
 
 if TYPE_CHECKING:
     from .values.credits import Credits
+    from .values.plan import Plan
+    from .values.refs import JobRef
+    from .values.result import Video
 
 __all__ = [
     "AuthenticationFailed",
@@ -90,11 +93,13 @@ class MultiVideoError(Exception):
         hint: what to do next.
         job_id, attempt_id, provider, request_id, step: where it happened, as far as known.
         retry_after: seconds the provider asked to wait, if it did.
+        ref: the reference of a job that was accepted; `ref.to_json()` is what to store, and `resume` goes on from it.
     """
 
     fault: Fault = "provider"
     charged: Charged = "no"
     retryable: bool = False
+    ref: JobRef | None = None
     _live: ClassVar[tuple[str, ...]] = ()  # attributes that belong to this process and are None in another
 
     def __init__(
@@ -199,7 +204,7 @@ class NoRoute(MultiVideoError):
     fault = "caller"
     _live = ("plan",)
 
-    def __init__(self, what: str, *, plan: Any = None, **more: Any) -> None:
+    def __init__(self, what: str, *, plan: Plan | None = None, **more: Any) -> None:
         super().__init__(what, **{"cost": "no, nothing was sent", **more})
         self.plan = plan
 
@@ -295,6 +300,6 @@ class DeliverableMismatch(ProviderError):
     charged = "yes"
     _live = ("video",)
 
-    def __init__(self, what: str, *, video: Any = None, **more: Any) -> None:
+    def __init__(self, what: str, *, video: Video | None = None, **more: Any) -> None:
         super().__init__(what, **more)
         self.video = video

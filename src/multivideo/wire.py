@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from attrs import field, frozen
 
 from .errors import MultiVideoError, ProviderError
+from .values.clips import Clip
 from .values.credits import Credits
 from .values.media import Media
 from .values.plan import Segment
@@ -133,11 +134,18 @@ class Step(Generic[T]):
 
     last: Callable[[tuple[Any, ...]], Exchange[T]]
     before: tuple[Exchange[Any], ...] = ()
+    instead: Callable[[MultiVideoError], Exchange[T] | None] | None = None
+    """What to send, once, where the vendor has rejected the last exchange for a reason that another form cures.
+
+    It is asked about every error that says that nothing is charged, and answers None to all but that one.
+    """
 
     @classmethod
-    def of(cls, exchange: Exchange[T]) -> Step[T]:
+    def of(
+        cls, exchange: Exchange[T], instead: Callable[[MultiVideoError], Exchange[T] | None] | None = None
+    ) -> Step[T]:
         """A step of a single exchange."""
-        return cls(lambda _: exchange)
+        return cls(lambda _: exchange, instead=instead)
 
 
 @frozen
@@ -154,6 +162,8 @@ class Order:
     last_frame: Media | None = None
     references: tuple[Media, ...] = ()
     shots: tuple[Shot, ...] = ()
+    source: Clip | None = None
+    """The video to extend or change; where the provider made it, its handle names it there."""
     negative_prompt: str | None = field(default=None, repr=False)
     seed: int | None = None
     options: Mapping[str, Any] = field(factory=dict, repr=False)
@@ -327,12 +337,12 @@ class Provider(Protocol):
         """A free request that tells whether the key works."""
         ...
 
-    def extend(self, order: Order, source: VendorRef) -> Step[VendorRef] | None:
-        """Go on from a finished video of the same vendor."""
+    def extend(self, order: Order) -> Step[VendorRef] | None:
+        """Go on from the order's source."""
         ...
 
-    def edit(self, order: Order, source: VendorRef) -> Step[VendorRef] | None:
-        """Change a finished video of the same vendor."""
+    def edit(self, order: Order) -> Step[VendorRef] | None:
+        """Change the order's source, by an edit or a remix."""
         ...
 
     def charge(self, status: JobStatus) -> Charge | None:

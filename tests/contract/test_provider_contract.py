@@ -1,4 +1,4 @@
-"""What every provider promises, run over the three that ship and a toy of a third party."""
+"""What every provider promises, run over all that ship and a toy of a third party."""
 
 from __future__ import annotations
 
@@ -103,10 +103,10 @@ class Toy:
     def probe(self) -> Exchange[None] | None:
         return None
 
-    def extend(self, order: Order, source: VendorRef) -> Step[VendorRef] | None:
+    def extend(self, order: Order) -> Step[VendorRef] | None:
         return None
 
-    def edit(self, order: Order, source: VendorRef) -> Step[VendorRef] | None:
+    def edit(self, order: Order) -> Step[VendorRef] | None:
         return None
 
     def charge(self, status: JobStatus) -> Charge | None:
@@ -148,6 +148,8 @@ OPERATION = (
     f"projects/demo/locations/us-central1/publishers/google/models/{VEO_MODEL}"
     "/operations/6f1c0f1e-6b5e-4a37-9a53-1d1c2f0b7a11"
 )
+GATEWAY = "https://gateway.example/v1"
+LITELLM_ID = json.loads((WIRE / "litellm" / "created.json").read_text())["body"]["id"]
 CASES = {
     "openai": _case("openai", OpenAIVideos(api_key=KEY), "sora-2", "video_6abc0f80c1d4819095f2b7a1e03d44c2"),
     "kling": _case("kling", Kling(api_key=KEY), "kling-3.0", "900000000000000001", done="succeeded"),
@@ -159,6 +161,22 @@ CASES = {
         created="started",
         done="done_in_bucket",
     ),
+    "kling_legacy": _case(
+        "kling_legacy",
+        Kling(api_key=KEY, dialect="legacy"),
+        "kling-v3",
+        "text2video/900000000000000010",
+        done="succeed",
+    ),
+    "gemini": _case(
+        "gemini",
+        Veo(api_key=KEY),
+        "veo-3.1-generate-preview",
+        "models/veo-3.1-generate-preview/operations/q7m2c0d9x4ja",
+        created="started",
+        done="done",
+    ),
+    "litellm": _case("litellm", OpenAIVideos(api_key=KEY, base_url=GATEWAY, dialect="litellm"), "veo-3.1", LITELLM_ID),
     "toy": Case("toy", Toy(), "toy-1", "1", None),
 }
 EVERY_CASE = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

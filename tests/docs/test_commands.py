@@ -74,6 +74,14 @@ def test_the_page_of_errors_names_every_error() -> None:
     assert kinds - set(re.findall(r"`(?:mv\.)?(\w+)`", page)) == set()
 
 
+def test_the_page_of_options_names_every_option_and_no_other() -> None:
+    page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    tables = page.partition("## All of them")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE)) == sorted(mv.VideoSpec.__annotations__)
+    documented = re.findall(r"^        (\w+): ", mv.VideoSpec.__doc__ or "", re.MULTILINE)
+    assert documented == list(mv.VideoSpec.__annotations__)
+
+
 def test_pages_use_only_names_that_are_there() -> None:
     used = {name for page in PAGES for name in re.findall(r"\bmv\.([A-Za-z_]+)", page.read_text(encoding="utf-8"))}
     assert used - set(mv.__all__) == set()

@@ -12,7 +12,7 @@ from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/tutorial.md", "docs/configuration.md", "docs/errors.md"]
+PAGES = ["README.md", *(f"docs/{name}.md" for name in ("tutorial", "options", "results", "configuration", "errors"))]
 KEYS = ("KLING", "KLINGAI", "GOOGLE", "GEMINI", "VERTEX", "OPENAI", "MULTIVIDEO")
 FORGIVING = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -53,3 +53,10 @@ def test_examples_run_and_print_what_the_page_says(page: str) -> None:
     for example in examples:
         example.evaluate()
     assert examples, "a page in this list has examples"
+
+
+def test_the_first_example_of_the_emulator_runs_without_a_vendors_client() -> None:
+    example, printed, *_ = SYBIL.parse(ROOT / "docs" / "sandbox.md").examples()
+    example.evaluate()
+    printed.evaluate()
+    assert "printed" not in example.namespace, "what it printed was compared"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
 import json
@@ -18,7 +19,7 @@ from PIL import Image
 
 import multivideo as mv
 from multivideo.clock import VirtualClock
-from multivideo.sandbox import Emulator
+from multivideo.sandbox import ConnectionLost, Emulator
 from multivideo.sandbox.render import Clip, overlay_box
 from multivideo.transport.embedded import HOME
 from scenes import PROMPT, cached_render
@@ -288,6 +289,7 @@ async def test_what_nothing_confirms_is_asked_only_on_request_and_then_measured(
     error = caught.value
     assert error.charge == mv.usd("1.26")
     assert error.charged == "yes"
+    assert error.video is not None
     assert error.video.path.exists()
     assert (error.video.width, error.video.fps) == (3840, 24)
 
@@ -319,7 +321,8 @@ async def test_faults_that_pass_cost_nothing(
     sandbox: Sandbox, emulator: Emulator, door: str, model: str, fault: str
 ) -> None:
     name, _, value = fault.partition("=") if "=" in fault else fault.partition("@")
-    emulator.fault(door, **{name: value if "=" in fault else f"@{value}" if value else True})
+    words: dict[str, Any] = {name: value if "=" in fault else f"@{value}" if value else True}
+    emulator.fault(door, **words)
     async with sandbox() as client:
         video = await client.generate(PROMPT, model=model, duration=4)
     assert video.check.ok
@@ -411,15 +414,40 @@ async def test_without_any_key_everything_is_named(monkeypatch: pytest.MonkeyPat
         assert word in str(caught.value)
 
 
-async def test_extending_and_editing_are_refused_by_name_until_they_are_built(
-    sandbox: Sandbox, emulator: Emulator
-) -> None:
+async def test_a_video_is_extended_where_it_was_made(sandbox: Sandbox, emulator: Emulator) -> None:
     async with sandbox() as client:
-        video = await client.generate(PROMPT, model="veo-3.1", duration=4)
-        with pytest.raises(mv.UnsupportedFeature, match="source_video"):
-            await client.extend(video, seconds=7)
-        with pytest.raises(mv.UnsupportedFeature, match="source_video"):
-            await client.edit(video, "the same in snow")
+        for model, added, total in (("sora-2", 4, 8), ("veo-3.1", 7, 11)):
+            video = await client.generate(PROMPT, model=model, duration=4)
+            plan = client.plan(PROMPT, model=model, source_video=video, mode="extend", duration=added)
+            longer = await client.extend(video, seconds=added)
+            assert plan.quote is not None
+            assert longer.charge == plan.quote.amount
+            assert longer.check.ok
+            assert round(longer.duration) == total
+            assert (longer.width, longer.height) == (video.width, video.height)
+    assert emulator.count() == 4
+
+
+@pytest.mark.parametrize("mode", ["edit", "remix"])
+async def test_a_video_is_changed_where_it_was_made(sandbox: Sandbox, emulator: Emulator, mode: Any) -> None:
+    async with sandbox() as client:
+        video = await client.generate(PROMPT, model="sora-2", duration=4, aspect_ratio="9:16")
+        changed = await client.edit(video, "the same in snow", mode=mode)
+        assert (changed.width, changed.height, round(changed.duration)) == (720, 1280, 4)
+        assert changed.check.ok
+        assert changed.charge == video.charge
+    assert emulator.count() == 2
+
+
+async def test_what_cannot_be_extended_or_changed_is_refused_by_name(sandbox: Sandbox, emulator: Emulator) -> None:
+    async with sandbox() as client:
+        kling = await client.generate(PROMPT, model="kling-3.0", duration=3)
+        for wish in (client.extend(kling, seconds=5), client.edit(kling, "in snow")):
+            with pytest.raises(mv.UnsupportedFeature) as caught:
+                await wish
+            assert caught.value.field == "source_video"
+        with pytest.raises(mv.UnsupportedFeature, match="source video"):
+            await client.generate(PROMPT, model="sora-2", source_video=kling, mode="edit")
     assert emulator.count() == 1
 
 
@@ -556,3 +584,47 @@ async def test_a_failure_whose_words_repeat_the_prompt_is_told_without_them(sand
             await job.wait()
     assert PROMPT.lower() not in str(caught.value).lower()
     assert "repeats the prompt" in str(caught.value)
+
+
+class Silent(Emulator):
+    """Takes every order, and lets the connection die half a minute later."""
+
+    async def __call__(self, method: str, path: str, headers: Any, body: bytes) -> Any:
+        reply = await super().__call__(method, path, headers, body)
+        if method == "POST" and path.startswith("/openai"):
+            await self.clock.sleep(30)
+            raise ConnectionLost(sent=True)
+        return reply
+
+
+async def test_a_deadline_does_not_hide_that_the_answer_to_a_paid_submit_was_lost(
+    clock: VirtualClock, tmp_path: Path
+) -> None:
+    silent = Silent(clock=clock, latency=1.0, render=cached_render)
+    async with mv.AsyncClient.sandbox(emulator=silent, clock=clock, home=tmp_path) as client:
+        with pytest.raises(mv.OutcomeUnknown) as caught:
+            await client.generate(PROMPT, model="sora-2", duration=4, deadline=10)
+        assert (caught.value.charged, caught.value.retryable) == ("unknown", False)
+        with anyio.move_on_after(60), pytest.raises(mv.OutcomeUnknown):
+            await client.generate(PROMPT, model="sora-2", duration=4)
+    assert silent.count() == 2
+
+
+async def test_who_waits_again_after_the_deadline_waits_until_the_end(sandbox: Sandbox, clock: VirtualClock) -> None:
+    async with sandbox() as client:
+        with pytest.raises(mv.StillRunning) as caught:
+            await client.generate(PROMPT, model="kling-3.0", duration=3, deadline=2)
+        job = caught.value.job
+        assert caught.value.ref == job.ref
+        for _ in range(40):  # impatient, again and again: the look comes all the same
+            with contextlib.suppress(mv.StillRunning):
+                await job.wait(deadline=2)
+        assert job.state == "finished"
+        assert clock.monotonic() < 85
+
+
+async def test_a_wait_without_a_deadline_after_still_running_ends_with_the_video(sandbox: Sandbox) -> None:
+    async with sandbox() as client:
+        with pytest.raises(mv.StillRunning) as caught:
+            await client.generate(PROMPT, model="kling-3.0", duration=3, deadline=2)
+        assert (await caught.value.job.wait()).check.ok

@@ -19,7 +19,7 @@ FLOORS = {
     "catalog": 2, "wire": 2,
     "routing": 3, "transport": 3,
     "providers": 4,
-    "jobs": 5,
+    "jobs": 5, "webhooks": 5,
     "client": 6, "portal": 6,
     "blocking": 7, "terminal": 7,
     "cli": 8,
@@ -32,7 +32,9 @@ ONE_HOME = {  # libraries that one module alone knows, so that each can be excha
     "tenacity": "transport.sender",
     "cattrs": "shapes",
     "google": "transport.google",
+    "jwt": "providers.jwt_signer",
     "platformdirs": "client",
+    "standardwebhooks": "webhooks",
 }
 PURE = {"catalog", "providers", "routing", "values", "wire"}
 IMPURE = {"anyio", "asyncio", "random", "secrets", "socket", "subprocess", "tempfile", "threading", "time", "uuid"}

@@ -43,7 +43,7 @@ BUILT = [
     for path in Catalog.default().paths
     if path.path in ACCOUNTS
     for facts in path.modes
-    if facts.built
+    if facts.built and facts.clip is None  # what goes on from a video is driven from end to end instead
 ]
 SIZES = {
     ("720p", "16:9"): (1280, 720), ("720p", "9:16"): (720, 1280), ("720p", "1:1"): (960, 960),

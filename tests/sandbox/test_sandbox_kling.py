@@ -134,7 +134,7 @@ async def test_paths_and_methods_that_are_not_there(call: Caller) -> None:
     refused(await call("POST", "/kling/image-to-image/kling-3.0", {}), 404, 1203)
     refused(await call("GET", "/kling/text-to-video/kling-3.0"), 404, 1202)
     refused(await call("DELETE", "/kling/tasks"), 404, 1202)
-    refused(await call("POST", "/kling/v1/videos/text2video", {}), 404, 1203)
+    refused(await call("POST", "/kling/v1/videos/lip-sync", {}), 404, 1203)
     for raw in (b"", b"{", b"[]", b'"x"'):
         refused(await call("POST", "/kling/text-to-video/kling-3.0", raw=raw), 400, 1200)
 

@@ -339,15 +339,6 @@ async def test_a_picture_that_cannot_be_decoded_fails_the_job_and_costs_nothing(
     broken.emulator.close()
 
 
-async def test_the_operations_that_come_later_say_so(call: Caller) -> None:
-    for path in ("edits", "extensions", "characters", "video_1/remix"):
-        answer = await call("POST", f"/openai/v1/videos/{path}", {"prompt": "x"})
-        assert answer.status == 404
-        assert "does not serve" in answer.error["message"]
-    assert (await call("GET", "/openai/v1/videos/characters/char_1")).status == 404
-    assert (await call("GET", "/openai/v1/models")).error["message"].startswith("Invalid URL")
-
-
 @pytest.mark.parametrize(
     ("model", "size", "seconds", "cost"),
     [

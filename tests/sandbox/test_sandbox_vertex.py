@@ -183,7 +183,6 @@ async def test_unknown_parameters_and_both_spellings_of_an_enum_pass(call: Calle
         {"prompt": 5},
         {"lastFrame": IMAGE},
         {"image": IMAGE, "video": {"gcsUri": "gs://a/b.mp4", "mimeType": "video/mp4"}},
-        {"video": {"gcsUri": "gs://a/b.mp4", "mimeType": "video/mp4"}},
         {"image": "aGk="},
         {"image": {"mimeType": "image/png"}},
         {"image": {**IMAGE, "gcsUri": "gs://a/b.png"}},

@@ -15,8 +15,9 @@ from ..values.plan import ExpectedTime, Quote, QuoteLine, Refusal, Segment
 from ..values.request import VideoRequest
 from ..values.words import Mode
 from . import guide, kling, openai, veo
-from .check import any_of, fit, wishes
+from .check import fit, wishes
 from .facts import AccessRow, Certainty, Model, ModelPath, Rate
+from .phrases import any_of
 
 __all__ = ["Catalog", "expected_time", "price"]
 

@@ -12,10 +12,12 @@ from attrs import frozen
 from ..values.media import Media
 from ..values.plan import Refusal, Segment
 from ..values.request import VideoRequest
-from ..values.words import RATIOS, RESOLUTIONS, Mode
+from ..values.words import Mode
+from .clips import clip_refusals, clip_rows, with_clip
 from .facts import Format, ImageRule, Lifecycle, ModeFacts, ModelPath
+from .phrases import any_of, audio_text, fps_text, ratio_text, refused, resolution_text, seconds_text, size_text
 
-__all__ = ["Fit", "Wish", "any_of", "fit", "lifecycle_refusals", "seconds_text", "wishes"]
+__all__ = ["Fit", "Wish", "fit", "lifecycle_refusals", "wishes"]
 
 
 @frozen
@@ -56,12 +58,12 @@ def fit(request: VideoRequest, path: ModelPath, as_of: dt.date | None = None) ->
     asked = wishes(request, facts)
     rows, wrong = _matching(facts, asked)
     refusals += [*_extras(request, facts), *_text_refusals(request, facts), *wrong]
-    refusals += _image_refusals(request, facts, rows)
+    refusals += [*_image_refusals(request, facts, rows), *clip_refusals(request, path, facts, rows)]
     if refusals:
         return Fit(tuple(refusals))
-    row = _chosen(rows, request, facts)
+    row = _chosen(clip_rows(request, facts, rows), request, facts)
     segment, notes = _segment(row, request, facts)
-    return Fit((), _unconfirmed(row, request), segment, notes)
+    return Fit((), _unconfirmed(row, request), with_clip(segment, request, facts, row), notes)
 
 
 def lifecycle_refusals(life: Lifecycle, as_of: dt.date) -> list[Refusal]:
@@ -79,23 +81,24 @@ def lifecycle_refusals(life: Lifecycle, as_of: dt.date) -> list[Refusal]:
 def wishes(request: VideoRequest, facts: ModeFacts) -> list[Wish]:
     """What the request fixes, in the order in which it is blamed when all of it together cannot be."""
     found: list[Wish] = []
-    if (seconds := _asked_seconds(request)) is not None:
+    as_long = facts.clip is not None and facts.clip.as_long  # there the clip decides, and a length only describes it
+    if (seconds := _asked_seconds(request)) is not None and not as_long:
         text = f"{seconds:.10g}"
         clip = f"{'an' if text.startswith('8') or text in {'11', '18'} else 'a'} {text} s clip"
         found.append(Wish("duration", text, lambda row: seconds in row.seconds, seconds_text, f"{text} s", clip))
     if (audio := request.audio) is not None:
         sound = "with sound" if audio else "without sound"
         clip = f"a clip {sound}"
-        found.append(Wish("audio", str(audio), lambda row: audio in row.audio, _audio_text, sound, clip, "is"))
+        found.append(Wish("audio", str(audio), lambda row: audio in row.audio, audio_text, sound, clip, "is"))
     if (fps := request.fps) is not None:
         text = f"{fps} fps"
-        found.append(Wish("fps", str(fps), lambda row: fps in (row.fps, *row.claimed_fps), _fps_text, text, text))
+        found.append(Wish("fps", str(fps), lambda row: fps in (row.fps, *row.claimed_fps), fps_text, text, text))
     if (ratio := request.aspect_ratio) is not None:
-        found.append(Wish("aspect_ratio", f'"{ratio}"', lambda row: ratio in row.sizes, _ratio_text, ratio, ratio))
+        found.append(Wish("aspect_ratio", f'"{ratio}"', lambda row: ratio in row.sizes, ratio_text, ratio, ratio))
     if (name := request.resolution) is not None:
-        size, keeps, offers = request.size, _named(name), _resolution_text
+        size, keeps, offers = request.size, _named(name), resolution_text
         if size is not None:
-            keeps, offers = (lambda row: size in row.sizes.values()), _size_text
+            keeps, offers = (lambda row: size in row.sizes.values()), size_text
         found.append(Wish("resolution", f'"{name}"', keeps, offers, name, name))
     return found
 
@@ -188,10 +191,10 @@ def _text_refusals(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
     length, words = len(request.prompt), len(request.prompt.split())
     if facts.prompt_characters is not None and length > facts.prompt_characters:
         limit = f"at most {facts.prompt_characters} characters"
-        found.append(_refused("prompt", f"a prompt of {length} characters", limit, source))
+        found.append(refused("prompt", f"a prompt of {length} characters", limit, source))
     if facts.prompt_words is not None and words > facts.prompt_words:
         limit = f"at most {facts.prompt_words} tokens, and each word is at least one"
-        found.append(_refused("prompt", f"a prompt of {words} words", limit, source))
+        found.append(refused("prompt", f"a prompt of {words} words", limit, source))
     if request.negative_prompt is not None and not facts.negative_prompt:
         hint, text = "say in the prompt what to avoid", "takes no negative prompt"
         found.append(Refusal("negative_prompt", "a negative prompt", text, source, hint, what=text, reason=text))
@@ -199,13 +202,8 @@ def _text_refusals(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
         text = "takes no seed"
         found.append(Refusal("seed", f"seed={seed}", text, source, "leave seed out", what=text, reason=text))
     elif seed is not None and facts.seed_max is not None and seed > facts.seed_max:
-        found.append(_refused("seed", f"seed={seed}", f"a seed from 0 to {facts.seed_max}", source))
+        found.append(refused("seed", f"seed={seed}", f"a seed from 0 to {facts.seed_max}", source))
     return found
-
-
-def _refused(field: str, asked: str, allowed: str, source: str) -> Refusal:
-    what = f"cannot take this {field.replace('_', ' ')}"
-    return Refusal(field, asked, allowed, source, what=what, reason=f"{field}: {allowed}, asked {asked}")
 
 
 _TAKES: Mapping[Mode, tuple[str, ...]] = {
@@ -221,12 +219,12 @@ def _extras(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
     source, takes = str(facts.source), _TAKES.get(facts.mode, ())
     given = [name for name in ("first_frame", "last_frame", "reference_images", "shots") if getattr(request, name)]
     found = [
-        _refused(name, f"{name} together with {any_of(takes or (facts.mode.value,))}", "one of the two", source)
+        refused(name, f"{name} together with {any_of(takes or (facts.mode.value,))}", "one of the two", source)
         for name in given
         if name not in takes
     ]
     if (count := len(request.reference_images)) > facts.references_max and facts.mode is Mode.REFERENCE:
-        found.append(_refused("reference_images", f"{count} pictures", f"at most {facts.references_max}", source))
+        found.append(refused("reference_images", f"{count} pictures", f"at most {facts.references_max}", source))
     return [*found, *(_shot_refusals(request, facts, source) if facts.mode is Mode.SHOTS else ())]
 
 
@@ -234,19 +232,19 @@ def _shot_refusals(request: VideoRequest, facts: ModeFacts, source: str) -> Iter
     whole = sum(len(request.prompt) + len(shot.prompt) + len("shot 0, 00, ; ") for shot in request.shots)
     if facts.prompt_characters is not None and whole > facts.prompt_characters:
         allowed = f"at most {facts.prompt_characters} in all, the prompt repeated in each shot"
-        yield _refused("shots", f"{whole} characters in all shots", allowed, source)
+        yield refused("shots", f"{whole} characters in all shots", allowed, source)
     if len(request.shots) > facts.shots_max:
-        yield _refused("shots", f"{len(request.shots)} shots", f"at most {facts.shots_max}", source)
+        yield refused("shots", f"{len(request.shots)} shots", f"at most {facts.shots_max}", source)
     broken = [f"{shot.duration:g} s" for shot in request.shots if shot.duration != int(shot.duration)]
     if broken:
-        yield _refused("shots", f"shots of {' and '.join(broken)}", "whole seconds", source)
+        yield refused("shots", f"shots of {' and '.join(broken)}", "whole seconds", source)
     for number, shot in enumerate(request.shots, 1):
         length = len(request.prompt) + len(shot.prompt) + 1
         if facts.shot_characters is not None and length > facts.shot_characters:
             allowed = f"at most {facts.shot_characters}, the prompt included, which is repeated in each shot"
-            yield _refused("shots", f"{length} characters in shot {number}", allowed, source)
+            yield refused("shots", f"{length} characters in shot {number}", allowed, source)
         if ";" in shot.prompt or ";" in request.prompt:
-            yield _refused("shots", f'a ";" in the words of shot {number}', "words without it: it ends a shot", source)
+            yield refused("shots", f'a ";" in the words of shot {number}', "words without it: it ends a shot", source)
 
 
 def _image_refusals(request: VideoRequest, facts: ModeFacts, rows: Sequence[Format]) -> list[Refusal]:
@@ -256,7 +254,7 @@ def _image_refusals(request: VideoRequest, facts: ModeFacts, rows: Sequence[Form
     pictures = [("first_frame", request.first_frame), ("last_frame", request.last_frame)]
     pictures += [("reference_images", image) for image in request.reference_images]
     found = [
-        _refused(name, asked, limit, str(rule.source))
+        refused(name, asked, limit, str(rule.source))
         for name, image in pictures
         if image is not None
         for asked, limit in _flaws(image, rule)
@@ -265,7 +263,7 @@ def _image_refusals(request: VideoRequest, facts: ModeFacts, rows: Sequence[Form
     if first is not None and rows and (wrong := _shape_refusal(first, request, facts, rule, rows)) is not None:
         found.append(wrong)
     if (other := _other_last_shape(request)) is not None:
-        found.append(_refused("last_frame", other, "the shape of the first frame", str(rule.source)))
+        found.append(refused("last_frame", other, "the shape of the first frame", str(rule.source)))
     return found
 
 
@@ -323,7 +321,7 @@ def _shape_refusal(
     if rule.exact_size and (seen.width, seen.height) not in sizes:
         allowed = any_of([f"{width}x{height}" for width, height in sizes])
         asked = f"a picture of {seen.width}x{seen.height} pixels"
-        return _refused("first_frame", asked, f"a picture of exactly {allowed} pixels", source)
+        return refused("first_frame", asked, f"a picture of exactly {allowed} pixels", source)
     shapes = {width / height for width, height in sizes}
     asked_shape = request.aspect_ratio is not None or request.size is not None
     if facts.frame_decides_shape and asked_shape and not any(_alike(seen.width / seen.height, s) for s in shapes):
@@ -439,59 +437,3 @@ def _unconfirmed(row: Format, request: VideoRequest) -> tuple[Refusal, ...]:
     hint = "accept_unconfirmed=True to order it all the same; the file is measured"
     what = f"makes {request.fps} fps at {row.resolution}"
     return (Refusal("fps", f"fps={request.fps}", text, str(row.source), hint, what, text),)
-
-
-def any_of(words: Iterable[object]) -> str:
-    """The words as they are said: "a", "a or b", "a, b or c"."""
-    *most, last = dict.fromkeys(str(word) for word in words)
-    return f"{', '.join(most)} or {last}" if most else last
-
-
-def _span(seconds: Sequence[int]) -> str:
-    first, last = seconds[0], seconds[-1]
-    whole = len(seconds) > 3 and list(seconds) == list(range(first, last + 1))
-    return f"{first} to {last} s in whole seconds" if whole else f"{any_of(seconds)} s"
-
-
-def seconds_text(rows: Sequence[Format]) -> str:
-    """Which seconds go with which resolution: "4, 6 or 8 s at 720p; 8 s at 1080p and 4k"."""
-    by_seconds: dict[tuple[int, ...], list[str]] = {}
-    for row in rows:
-        at = by_seconds.setdefault(row.seconds, [])
-        at += [row.resolution] if row.resolution not in at else []
-    if len(by_seconds) == 1:
-        return _span(next(iter(by_seconds)))
-    return "; ".join(f"{_span(seconds)} at {' and '.join(names)}" for seconds, names in by_seconds.items())
-
-
-def _audio_text(rows: Sequence[Format]) -> str:
-    words = {(True,): "always with sound", (False,): "never with sound", (True, False): "with or without sound"}
-    groups: dict[str, list[str]] = {}
-    for row in rows:
-        groups.setdefault(words.get(row.audio, "with or without sound"), []).append(row.resolution)
-    if len(groups) == 1:
-        return next(iter(groups))
-    return "; ".join(f"{word} at {' and '.join(dict.fromkeys(names))}" for word, names in groups.items())
-
-
-def _fps_text(rows: Sequence[Format]) -> str:
-    return f"{any_of(sorted({row.fps for row in rows}))} fps"
-
-
-def _ratio_text(rows: Sequence[Format]) -> str:
-    named = [ratio for row in rows for ratio in row.sizes if ratio in RATIOS]
-    return any_of(named) if named else f"no named shape, but resolution={_size_text(rows)}"
-
-
-def _size_text(rows: Sequence[Format]) -> str:
-    return any_of(_pixels(rows))
-
-
-def _pixels(rows: Sequence[Format]) -> list[str]:
-    return [f"{width}x{height}" for row in rows for width, height in row.sizes.values()]
-
-
-def _resolution_text(rows: Sequence[Format]) -> str:
-    """The names that can be asked for; a size that has none is given in pixels."""
-    sizes = {row.resolution: [row.resolution] if row.resolution in RESOLUTIONS else _pixels([row]) for row in rows}
-    return any_of(text for texts in sizes.values() for text in texts)

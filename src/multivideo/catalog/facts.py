@@ -16,6 +16,7 @@ from ..values.words import Mode
 __all__ = [
     "AccessRow",
     "Certainty",
+    "ClipRule",
     "FailureCharge",
     "Format",
     "ImageRule",
@@ -86,6 +87,33 @@ class ImageRule:
 
 
 @frozen(kw_only=True)
+class ClipRule:
+    """What a video must be to be extended or changed, and what comes of it."""
+
+    own: bool = False
+    """By the id of a video that this provider made."""
+    files: bool = False
+    """As bytes."""
+    urls: bool = False
+    """By an https address; of a video that this provider made, the address where it keeps it."""
+    storage: bool = False
+    """By a gs:// address."""
+    max_bytes: int | None = None
+    min_seconds: float = 0
+    max_seconds: float | None = None
+    max_total: float | None = None
+    """Seconds of the longest result that holds the clip too."""
+    joined: bool = False
+    """The result is the clip with the new part behind it."""
+    as_long: bool = False
+    """The result is as long as the clip."""
+    same_size: bool = True
+    """The result has the clip's pixels."""
+    source: Source
+    certainty: Certainty = Certainty.DOCUMENTED
+
+
+@frozen(kw_only=True)
 class ModeFacts:
     """What one model on one path takes and makes in one mode."""
 
@@ -109,6 +137,8 @@ class ModeFacts:
     frame_decides_shape: bool = False
     image: ImageRule | None = None
     """What each picture must be."""
+    clip: ClipRule | None = None
+    """What a video must be that is brought along."""
     references_max: int = 0
     """How many reference pictures a call takes."""
     shots_max: int = 0

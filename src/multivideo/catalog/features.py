@@ -10,8 +10,8 @@ from decimal import Decimal
 from ..values.plan import Segment
 from ..values.words import Mode
 from .book import Catalog, price
-from .check import any_of, seconds_text
 from .facts import Certainty, Format, ImageRule, ModeFacts, ModelPath
+from .phrases import any_of, seconds_text
 
 __all__ = ["feature_table"]
 

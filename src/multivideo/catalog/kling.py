@@ -1,7 +1,6 @@
 """Kling at Kuaishou's own API, in its new protocol (model in the path): 3.0 and its tiers, O1, 2.6 and 2.5 Turbo.
 
-The legacy protocol of the same host serves the same models but Turbo, with smaller limits (2500 characters, pictures of
-10 MB); its ids are `other_names`.
+The legacy protocol of the same host serves the same models but Turbo, with smaller limits: `in_legacy` gives its rows.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ..values.credits import Credits
 from ..values.plan import ExpectedTime
@@ -29,12 +28,13 @@ from .facts import (
 )
 from .guide import GUIDE, OURS
 
-__all__ = ["ACCESS", "PATHS", "UNIT", "UNIT_PRICE"]
+__all__ = ["ACCESS", "LEGACY", "PATHS", "UNIT", "UNIT_PRICE", "in_legacy"]
 
 DOCS = Source("Kling API docs, 3.0 and Omni pages", dt.date(2026, 9, 20))
 CAPABILITIES = Source("Kling API docs, older models and capability map", dt.date(2026, 9, 20))
 UPDATES = Source("Kling API update log", dt.date(2026, 9, 20))
 PRICES = Source("Kling price list for video", dt.date(2026, 9, 20))
+LEGACY_DOCS = Source("Kling API docs, legacy video pages", dt.date(2026, 9, 20))
 PACKS = Source("Kling resource pack page", dt.date(2026, 8, 26))
 NO_STATEMENT = Source(
     "no statement of Kling on unfinished jobs was found; its billing rows decide", dt.date(2026, 11, 22)
@@ -223,12 +223,52 @@ FAILURES = tuple(
 )
 
 
-def _path(model: str, released: dt.date, legacy: str | None, run_time: ExpectedTime) -> ModelPath:
+@frozen(kw_only=True)
+class LegacyModel:
+    """What the legacy protocol says differently of a model."""
+
+    wire_model: str
+    negative_prompt: bool
+
+
+# Turbo has no legacy id: "kling-v3-turbo" is a spelling of resellers.
+LEGACY: Mapping[str, LegacyModel] = {
+    "kling-3.0": LegacyModel(wire_model="kling-v3", negative_prompt=True),
+    "kling-3.0-omni": LegacyModel(wire_model="kling-v3-omni", negative_prompt=False),  # its page lists none
+    "kling-o1": LegacyModel(wire_model="kling-video-o1", negative_prompt=False),
+    "kling-2.6": LegacyModel(wire_model="kling-v2-6", negative_prompt=True),
+    "kling-2.5-turbo": LegacyModel(wire_model="kling-v2-5-turbo", negative_prompt=True),
+}
+LEGACY_IMAGE = evolve(IMAGE, max_bytes=10_000_000, source=LEGACY_DOCS)
+LEGACY_BUILT = frozenset({Mode.TEXT, Mode.FIRST_FRAME})
+
+
+def in_legacy(rows: Sequence[ModelPath]) -> tuple[ModelPath, ...]:
+    """The rows that the legacy protocol serves too, with its ids and limits; seconds, sizes and prices are the same."""
+    return tuple(_legacy(row, LEGACY[row.model]) for row in rows if row.model in LEGACY)
+
+
+def _legacy(row: ModelPath, other: LegacyModel) -> ModelPath:
+    modes = tuple(
+        evolve(
+            facts,
+            source=LEGACY_DOCS,
+            built=facts.built and facts.mode in LEGACY_BUILT,
+            prompt_characters=2500,
+            negative_prompt=other.negative_prompt,
+            image=None if facts.image is None else LEGACY_IMAGE,
+        )
+        for facts in row.modes
+    )
+    return evolve(row, wire_model=other.wire_model, other_names=(row.wire_model,), modes=modes)
+
+
+def _path(model: str, released: dt.date, run_time: ExpectedTime) -> ModelPath:
     return ModelPath(
         model=model,
         path="kling",
         wire_model=model,
-        other_names=(legacy,) if legacy else (),
+        other_names=(LEGACY[model].wire_model,) if model in LEGACY else (),
         vendor="kling",
         lifecycle=Lifecycle(released=released, source=UPDATES),
         modes=MODES[model],
@@ -242,13 +282,12 @@ def _path(model: str, released: dt.date, legacy: str | None, run_time: ExpectedT
 
 
 PATHS = (
-    _path("kling-3.0", dt.date(2026, 2, 25), "kling-v3", ExpectedTime(45, 72, 200)),
-    # Turbo has no legacy id: "kling-v3-turbo" is a spelling of resellers.
-    _path("kling-3.0-turbo", dt.date(2026, 6, 17), None, ExpectedTime(25, 45, 140)),
-    _path("kling-3.0-omni", dt.date(2026, 2, 25), "kling-v3-omni", ExpectedTime(50, 84, 240)),
-    _path("kling-o1", dt.date(2025, 12, 15), "kling-video-o1", ExpectedTime(50, 84, 240)),
-    _path("kling-2.6", dt.date(2025, 12, 15), "kling-v2-6", ExpectedTime(45, 72, 200)),
-    _path("kling-2.5-turbo", dt.date(2025, 10, 20), "kling-v2-5-turbo", ExpectedTime(30, 50, 150)),
+    _path("kling-3.0", dt.date(2026, 2, 25), ExpectedTime(45, 72, 200)),
+    _path("kling-3.0-turbo", dt.date(2026, 6, 17), ExpectedTime(25, 45, 140)),
+    _path("kling-3.0-omni", dt.date(2026, 2, 25), ExpectedTime(50, 84, 240)),
+    _path("kling-o1", dt.date(2025, 12, 15), ExpectedTime(50, 84, 240)),
+    _path("kling-2.6", dt.date(2025, 12, 15), ExpectedTime(45, 72, 200)),
+    _path("kling-2.5-turbo", dt.date(2025, 10, 20), ExpectedTime(30, 50, 150)),
 )
 
 ACCESS = (

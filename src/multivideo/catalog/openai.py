@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
+
+from attrs import evolve
 
 from ..values.plan import ExpectedTime
 from ..values.words import Mode
 from .facts import (
     AccessRow,
     Certainty,
+    ClipRule,
     FailureCharge,
     Format,
     ImageRule,
@@ -21,12 +25,13 @@ from .facts import (
 )
 from .guide import GUIDE, OURS
 
-__all__ = ["ACCESS", "PATHS"]
+__all__ = ["ACCESS", "PATHS", "in_litellm"]
 
 VIDEO_GUIDE = Source("OpenAI video generation guide; frame rate as measured at Azure", dt.date(2026, 10, 2))
 SCHEMA = Source("OpenAI's published API schema", dt.date(2026, 8, 21))
 PRICES = Source("OpenAI pricing page", dt.date(2026, 9, 19))
 DEPRECATIONS = Source("OpenAI deprecations page", dt.date(2026, 11, 22))
+LITELLM = Source("source of LiteLLM's proxy, version 1.109.1", dt.date(2026, 11, 22))
 NO_STATEMENT = Source("no statement of OpenAI on unfinished jobs was found; our own assumption", dt.date(2026, 11, 22))
 
 
@@ -73,14 +78,18 @@ def _mode(mode: Mode, formats: tuple[Format, ...], *, built: bool, image: ImageR
     )
 
 
+EXTENDED = ClipRule(own=True, max_total=120, joined=True, source=SCHEMA)
+CHANGED = ClipRule(own=True, as_long=True, source=SCHEMA)  # an upload is for eligible customers only, and not built
+
+
 def _modes(formats: tuple[Format, ...]) -> tuple[ModeFacts, ...]:
     return (
         _mode(Mode.TEXT, formats, built=True),
         _mode(Mode.FIRST_FRAME, formats, built=True, image=FIRST_FRAME),
         # At most six extensions of one video and 120 s in all; an edit and a remix keep the seconds of their source.
-        _mode(Mode.EXTEND, formats, built=False),
-        _mode(Mode.EDIT, formats, built=False),
-        _mode(Mode.REMIX, formats, built=False),
+        evolve(_mode(Mode.EXTEND, formats, built=True), clip=EXTENDED),
+        evolve(_mode(Mode.EDIT, formats, built=True), clip=CHANGED),
+        evolve(_mode(Mode.REMIX, formats, built=True), clip=CHANGED),
     )
 
 
@@ -132,6 +141,19 @@ PATHS = (
         regions=("global",),
     ),
 )
+
+LITELLM_BUILT = frozenset({Mode.TEXT, Mode.FIRST_FRAME})
+
+
+def in_litellm(rows: Sequence[ModelPath]) -> tuple[ModelPath, ...]:
+    """The rows as LiteLLM serves them: it hands a picture on as a file, and knows none by an address."""
+    return tuple(evolve(row, modes=tuple(map(_in_litellm, row.modes))) for row in rows)
+
+
+def _in_litellm(facts: ModeFacts) -> ModeFacts:
+    image = None if facts.image is None else evolve(facts.image, urls=False, source=LITELLM)
+    return evolve(facts, built=facts.built and facts.mode in LITELLM_BUILT, image=image)
+
 
 ACCESS = (
     *(

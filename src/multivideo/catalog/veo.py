@@ -13,6 +13,7 @@ from ..values.words import Mode
 from .facts import (
     AccessRow,
     Certainty,
+    ClipRule,
     FailureCharge,
     Format,
     ImageRule,
@@ -78,7 +79,7 @@ VERTEX_TEXT = ModeFacts(
     seed_max=MAX_SEED,
     samples_max=4,
 )
-GEMINI_TEXT = evolve(VERTEX_TEXT, formats=(GEMINI_720P, GEMINI_1080P), source=GEMINI_DOCS, built=False, samples_max=1)
+GEMINI_TEXT = evolve(VERTEX_TEXT, formats=(GEMINI_720P, GEMINI_1080P), source=GEMINI_DOCS, samples_max=1)
 
 
 def _eight_seconds(formats: tuple[Format, ...]) -> tuple[Format, ...]:
@@ -109,10 +110,17 @@ def _reference(text: ModeFacts, image: ImageRule, *formats: Format, built: bool)
     return evolve(text, mode=Mode.REFERENCE, image=image, built=built, formats=landscape, references_max=3)
 
 
+VERTEX_CLIP = ClipRule(
+    files=True, storage=True, min_seconds=1, max_seconds=30, max_total=37, joined=True, source=EXTENSION
+)
+
+
 def _extension(text: ModeFacts, source: Source, *formats: Format) -> ModeFacts:
     """Seven seconds a call: up to 37 s in all on Vertex, up to 148 s of Veo's own video at the Gemini API."""
     longer = tuple(evolve(row, seconds=(7,), source=source) for row in formats)
-    return evolve(text, mode=Mode.EXTEND, built=False, formats=longer, default_seconds=7, source=source)
+    built = text is VERTEX_TEXT
+    clip = VERTEX_CLIP if built else None
+    return evolve(text, mode=Mode.EXTEND, built=built, formats=longer, default_seconds=7, clip=clip, source=source)
 
 
 VERTEX_BOTH = (VERTEX_720P, VERTEX_1080P)

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from anyio import to_thread
 from attrs import define, evolve, field, frozen
@@ -20,6 +21,7 @@ from ..errors import (
     Problem,
     ProviderError,
     ProviderUnavailable,
+    UnsupportedFeature,
 )
 from ..files.boxes import Measured, NotAVideo
 from ..files.inspect import Check, Expected, Fault, inspect
@@ -27,14 +29,16 @@ from ..secrets import repeats
 from ..transport.download import Fetched, fetch, keep
 from ..transport.retry import StepKind
 from ..transport.sender import Channel, OnRetry, Retry, Sender
+from ..values.clips import Clip
 from ..values.credits import Credits
 from ..values.events import Downloaded, Failed, Finished, Planned, Progress, Retried, Settled, Submitted
 from ..values.media import Media
 from ..values.plan import Plan
-from ..values.refs import AttemptRef, JobRef, VendorRef
+from ..values.refs import AttemptRef, JobRef, VendorHandle, VendorRef
 from ..values.request import VideoRequest
 from ..values.result import Video
-from ..wire import Asset, JobState, JobStatus, Order
+from ..values.words import Mode
+from ..wire import Asset, JobState, JobStatus, Order, Provider, Step
 from .job import Attempt, Job, cannot_cancel
 from .poller import Poller, pace
 from .settle import Settlement, settle_failure, settle_success
@@ -60,29 +64,36 @@ class Site:
     unit_prices: Mapping[str, Credits] = field(repr=False)
 
 
+L = TypeVar("L", Media, Clip)
+
+
 @frozen
-class _Pictures:
-    """The pictures of a request, their bytes in memory."""
+class _Brought:
+    """What a request brings along, its bytes in memory where they are sent."""
 
     first: Media | None = None
     last: Media | None = None
     references: tuple[Media, ...] = ()
+    source: Clip | None = None
 
     @classmethod
-    def of(cls, request: VideoRequest) -> _Pictures:
+    def of(cls, request: VideoRequest, whole_clip: bool) -> _Brought:
         """Read them. Raises: InvalidRequest for one that cannot be read any more."""
 
-        def loaded(name: str, picture: Media) -> Media:
+        def loaded(name: str, brought: L) -> L:
             try:
-                return picture.loaded()
+                return brought.loaded()
             except OSError as error:
                 asked = f"a file that cannot be read any more ({error.strerror})"
-                raise InvalidRequest.of([Problem(name, asked, "a readable picture")]) from None
+                raise InvalidRequest.of([Problem(name, asked, "a readable file")]) from None
+
+        clip = request.source_video
 
         return cls(
             loaded("first_frame", request.first_frame) if request.first_frame else None,
             loaded("last_frame", request.last_frame) if request.last_frame else None,
             tuple(loaded("reference_images", picture) for picture in request.reference_images),
+            loaded("source_video", clip) if clip is not None and whole_clip else clip,
         )
 
 
@@ -105,18 +116,18 @@ class Driver:
         tags = tuple(request.tags.items())
         job = Job(self.new_id(), self, request, plan, request.save_to, tags, began=clock.monotonic())
         job.listen(request.on_event)
-        pictures = await self._prepare(job, plan.first.model)
+        brought = await self._prepare(job, plan)
         await job.tell(Planned, plan=plan)
         try:
             with clock.fail_after(request.deadline):
                 for number in range(len(plan.segments[0].samples)):
-                    await self._send(job, self._order(job, plan, number, pictures), plan.first.provider)
+                    await self._send(job, self._order(job, plan, number, brought), plan.first.provider)
         except TimeoutError:  # a request under way is never cut off, so what is not in the job was not accepted
             if not job.attempts:
                 raise _too_late(plan, request.deadline) from None
         return job
 
-    def _order(self, job: Job, plan: Plan, number: int, pictures: _Pictures) -> Order:
+    def _order(self, job: Job, plan: Plan, number: int, brought: _Brought) -> Order:
         """The paid call of that number, with nothing left open."""
         candidate, [segment], request = plan.first, plan.segments, plan.request
         site = self.sites[candidate.provider]
@@ -127,10 +138,11 @@ class Driver:
             prompt=request.prompt,
             segment=segment,
             samples=segment.samples[number],
-            first_frame=pictures.first,
-            last_frame=pictures.last,
-            references=pictures.references,
+            first_frame=brought.first,
+            last_frame=brought.last,
+            references=brought.references,
             shots=request.shots,
+            source=brought.source,
             negative_prompt=request.negative_prompt,
             seed=request.seed,
             options=request.options.get(site.vendor, {}),
@@ -156,6 +168,13 @@ class Driver:
 
     async def step(self, job: Job) -> None:
         """One look, or one fetch, or the end: whatever the job needs next. Does nothing to a job that has ended."""
+        try:
+            await self._step(job)
+        except MultiVideoError as error:
+            error.ref = job.ref
+            raise
+
+    async def _step(self, job: Job) -> None:
         for attempt in job.attempts:
             if attempt.settled:
                 continue
@@ -189,11 +208,14 @@ class Driver:
     def _site(self, attempt: Attempt) -> Site:
         return self.sites[attempt.ref.vendor.provider]
 
-    async def _prepare(self, job: Job, model: str) -> _Pictures:
-        """Everything that can fail before money is spent: the target folder, the pictures' bytes."""
+    async def _prepare(self, job: Job, plan: Plan) -> _Brought:
+        """Everything that can fail before money is spent: the target folder, the bytes of what is brought along."""
+        first = plan.first
+        facts = self.sites[first.provider].paths[first.model].mode(plan.segments[0].mode)
+        whole_clip = facts is not None and facts.clip is not None and facts.clip.files
         with self.sender.clock.working():
-            await to_thread.run_sync(prepared, target(job.save_to, self.home, model, job.id, 1))
-            return await to_thread.run_sync(_Pictures.of, job.request) if job.request is not None else _Pictures()
+            await to_thread.run_sync(prepared, target(job.save_to, self.home, first.model, job.id, 1))
+            return await to_thread.run_sync(_Brought.of, plan.request, whole_clip)
 
     async def _send(self, job: Job, order: Order, provider: str) -> None:
         """Send one paid call. The first one's error is the caller's; a later one's leaves the job with fewer takes."""
@@ -204,7 +226,7 @@ class Driver:
             self.jobs[job.id] = job
 
         try:
-            step = site.channel.provider.submit(order)
+            step = _first_step(site.channel.provider, order)
             await self.sender.take(site.channel, step, StepKind.SUBMIT, self._told(job, order.attempt_id), record)
         except MultiVideoError as error:
             error.job_id, error.attempt_id, error.step = job.id, order.attempt_id, StepKind.SUBMIT.value
@@ -238,20 +260,21 @@ class Driver:
             samples=order.samples,
             held_micro_usd=held,
             submitted_at=self.sender.clock.wall(),
+            file_seconds=segment.file_seconds,
         )
 
     async def _look(self, job: Job, attempt: Attempt) -> None:
         """Wait for the time of the next look, take it, and tell what was seen."""
-        clock, asked = self.sender.clock, job.request.poll_interval if job.request else None
-        elapsed = max(0.0, clock.wall() - attempt.ref.submitted_at)
-        site = self._site(attempt)
-        wait_s = pace(elapsed, self.sender.random, asked or attempt.poll_after_s)
+        clock, site = self.sender.clock, self._site(attempt)
+        if not attempt.next_look:
+            attempt.next_look = clock.monotonic() + self._pace(job, attempt, None)
+        wait_s = attempt.next_look - clock.monotonic()
         try:
             status = await site.poller.look(attempt.ref.vendor, wait_s, self._told(job, attempt.ref.attempt_id))
         except ProviderError as error:  # the look failed, the job did not
             error.job_id, error.charged, error.step = job.id, "held", StepKind.POLL.value
             raise
-        attempt.poll_after_s = status.poll_after_s
+        attempt.next_look = clock.monotonic() + self._pace(job, attempt, status.poll_after_s)
         elapsed = max(0.0, clock.wall() - attempt.ref.submitted_at)
         if status.state is JobState.MISSING:
             self._missed(job, attempt, elapsed)
@@ -267,6 +290,12 @@ class Driver:
             segment=1,
             attempt_id=attempt.ref.attempt_id,
         )
+
+    def _pace(self, job: Job, attempt: Attempt, hint_s: float | None) -> float:
+        """Seconds to the next look: what the user asked for, else what the vendor did, else by the job's age."""
+        asked = job.request.poll_interval if job.request is not None else None
+        elapsed = max(0.0, self.sender.clock.wall() - attempt.ref.submitted_at)
+        return pace(elapsed, self.sender.random, asked or hint_s)
 
     def _missed(self, job: Job, attempt: Attempt, elapsed_s: float) -> None:
         """The vendor does not know the job: bear it for a while, then say that it vanished; its money stays held."""
@@ -313,7 +342,8 @@ class Driver:
     async def _take(self, job: Job, attempt: Attempt, status: JobStatus, number: int, settled: Settlement) -> Video:
         ref = attempt.ref
         path = target(job.save_to, self.home, ref.vendor.model, job.id, len(job.takes) + 1)
-        fetched, measured, check = await self._fetch(job, attempt, status.assets[number], path)
+        asset = status.assets[number]
+        fetched, measured, check = await self._fetch(job, attempt, asset, path)
         await keep(self.sender, fetched, path)
         return Video(
             path=path,
@@ -335,14 +365,14 @@ class Driver:
             segments=job.plan.segments if job.plan is not None else (),
             created_at=dt.datetime.fromtimestamp(self.sender.clock.wall(), dt.UTC),
             tags=dict(job.tags),
-            handle=ref.vendor,
+            handle=VendorHandle(ref.vendor, number, asset.url, asset.expires_at),
             raw=status.raw,
         )
 
     async def _fetch(self, job: Job, attempt: Attempt, asset: Asset, path: Path) -> tuple[Fetched, Measured, Check]:
         """A take that is on disk and is a whole video; one that is none is fetched again, a few times."""
         ref, site = attempt.ref, self._site(attempt)
-        expected = Expected(seconds=ref.seconds, width=ref.width, height=ref.height, fps=ref.fps, audio=ref.audio)
+        expected = Expected(seconds=ref.file_seconds, width=ref.width, height=ref.height, fps=ref.fps, audio=ref.audio)
         why = ""
         for _ in range(FETCHES if asset.file is None else 1):
             try:
@@ -361,7 +391,7 @@ class Driver:
                 raise
         raise DownloadFailed(
             f"What {ref.vendor.provider} delivered is no whole video: {why}.",
-            hint="the job is made and paid: resume it to fetch the file again, at no further cost",
+            hint="the job is made and paid: resume error.ref to fetch the file again, at no further cost",
             provider=ref.vendor.provider,
             job_id=job.id,
             attempt_id=ref.attempt_id,
@@ -433,6 +463,23 @@ class Driver:
             )
 
         return tell
+
+
+def _first_step(provider: Provider, order: Order) -> Step[VendorRef]:
+    """How that provider starts such an order. Raises: UnsupportedFeature where it cannot."""
+    mode = order.segment.mode
+    if mode is Mode.EXTEND:
+        step = provider.extend(order)
+    elif mode in {Mode.EDIT, Mode.REMIX}:
+        step = provider.edit(order)
+    else:
+        return provider.submit(order)
+    if step is None:
+        problem = Problem(
+            "source_video", f"mode {mode}", f"what {provider.name} can do", f"{provider.name} has no {mode}."
+        )
+        raise UnsupportedFeature.of([problem], provider=provider.name)
+    return step
 
 
 def _shares(amount: Credits, takes: int) -> list[Credits]:

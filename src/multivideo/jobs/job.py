@@ -27,6 +27,7 @@ __all__ = ["Attempt", "Job", "cannot_cancel"]
 
 logger = logging.getLogger("multivideo")
 
+LONGEST_WAIT_S = 3600.0
 REPLAYED = 256  # events that a late listener still gets
 E = TypeVar("E", bound=Event)
 
@@ -38,7 +39,8 @@ class Attempt:
     ref: AttemptRef
     status: JobStatus | None = None
     looks_missing: int = 0
-    poll_after_s: float | None = None
+    next_look: float = 0.0
+    """Monotonic time of the next look: a wait that ends before it does not put it off."""
     fetched: int = 0
     error: MultiVideoError | None = None
     settled: bool = False
@@ -57,17 +59,18 @@ class Job:
     plan: Plan | None = field(default=None, repr=False)
     save_to: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
-    attempts: list[Attempt] = field(factory=list)
-    began: float = 0.0
+    attempts: list[Attempt] = field(factory=list, repr=False)
+    began: float = field(default=0.0, repr=False)
     video: Video | None = field(default=None, repr=False)
     error: Exception | None = None
     takes: list[Video] = field(factory=list, repr=False)
     settlements: list[Settlement] = field(factory=list, repr=False)
     shortfalls: list[MultiVideoError] = field(factory=list, repr=False)
     _events: deque[Event] = field(factory=lambda: deque(maxlen=REPLAYED), repr=False)
-    _sequence: int = 0
+    _sequence: int = field(default=0, repr=False)
     _on_event: Callable[[Event], Any] | None = field(default=None, repr=False)
-    _told_trouble: bool = False
+    _told_trouble: bool = field(default=False, repr=False)
+    _waited_out: bool = field(default=False, repr=False)
     _turn: anyio.Lock = field(factory=anyio.Lock, repr=False)
 
     @property
@@ -88,7 +91,7 @@ class Job:
         """The finished video, on disk and measured.
 
         Args:
-            deadline: seconds to wait at most; left out: what is left of the request's, else an hour.
+            deadline: seconds to wait at most; left out: what is left of the request's, and an hour once that is over.
         Raises: StillRunning at the deadline, with the job to wait for again; else the error that ended the job.
         """
         seconds = deadline if deadline is not None else self._left()
@@ -143,6 +146,10 @@ class Job:
                 self._told_trouble = True
                 logger.warning("on_event raised %s; the job goes on", type(error).__name__, extra={"job_id": self.id})
 
+    def __str__(self) -> str:
+        where = ", ".join(f"{a.ref.vendor.model}@{a.ref.vendor.provider}" for a in self.attempts)
+        return f"job {self.id} at {where}, {self.state}"
+
     def listen(self, on_event: Callable[[Event], Any] | None) -> None:
         """Name the listener of the events to come."""
         self._on_event = on_event
@@ -155,18 +162,21 @@ class Job:
                 await self._driver.step(self)
 
     def _left(self) -> float:
-        asked = self.request.deadline if self.request is not None and self.request.deadline is not None else 3600.0
-        return max(0.0, self.began + asked - self._driver.sender.clock.monotonic())
+        if self._waited_out or self.request is None or self.request.deadline is None:
+            return LONGEST_WAIT_S
+        return max(0.0, self.began + self.request.deadline - self._driver.sender.clock.monotonic())
 
     def _still_running(self) -> StillRunning:
-        self.began = self._driver.sender.clock.monotonic()  # who waits again waits as long again
-        return StillRunning(
+        self._waited_out = True
+        error = StillRunning(
             f"Job {self.id} still runs at {', '.join(a.ref.vendor.provider for a in self.attempts)}.",
-            hint="wait for error.job again, or store error.job.ref.to_json() and resume it later",
+            hint="wait for error.job again, or store error.ref.to_json() and resume it later",
             cost="held until the job ends; nothing is paid twice",
             job_id=self.id,
             job=self,
         )
+        error.ref = self.ref
+        return error
 
 
 def cannot_cancel(job: Job, attempt: Attempt) -> UnsupportedFeature:

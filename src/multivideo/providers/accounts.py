@@ -16,11 +16,16 @@ from attrs import Factory, evolve, field, frozen
 
 from ..catalog.facts import Certainty, ModelPath, ModelSpec
 from ..catalog.kling import UNIT as KLING_UNIT
-from ..errors import InvalidRequest, Problem, UnsupportedFeature
+from ..catalog.kling import in_legacy
+from ..catalog.openai import in_litellm
+from ..errors import InvalidRequest, Problem
 from ..secrets import Secret
 from ..values.credits import Credits
 from ..wire import Provider, Signer
+from .dialects import DIALECTS
+from .gemini import GeminiBackend
 from .kling import KlingBackend
+from .kling_legacy import KlingLegacyBackend
 from .openai import OpenAIVideosBackend
 from .own_models import own_path, spec_problems
 from .veo import VertexBackend
@@ -136,9 +141,9 @@ class BearerToken:
 class Kling:
     """Kling's own interface.
 
-    An API key (`api_key`) works on the current protocol and, like the older pair of `access_key` and `secret_key`, on
-    the legacy one; each works in one region only. `unit_price` is what a unit of your resource pack costs you, where
-    that is not the list price; `slots` how many videos your pack lets run at once.
+    An API key (`api_key`) works on the current protocol and, like the older pair of `access_key` and `secret_key`
+    (extra `kling`), on the legacy one; each works in one region only. `unit_price` is what a unit of your resource pack
+    costs you, where that is not the list price; `slots` how many videos your pack lets run at once.
 
     Raises: InvalidRequest naming everything that is wrong.
     """
@@ -190,27 +195,25 @@ class Kling:
         return {} if self.unit_price is None else {KLING_UNIT: self.unit_price}
 
     def backend(self) -> Provider:
-        """The current protocol.
-
-        Raises: UnsupportedFeature for the legacy one.
-        """
-        if self.dialect == "legacy":
-            raise _not_built(self, 'dialect="legacy"', "Kling(api_key=...), which speaks the current protocol")
+        """The protocol of its dialect."""
         url = self.base_url or f"https://api-{self.region}.klingai.com"
-        return KlingBackend(self.name, url, self.region if self.place and f"-{self.region}." in url else "")
+        region = self.region if self.place and f"-{self.region}." in url else ""
+        backend = KlingLegacyBackend if self.dialect == "legacy" else KlingBackend
+        return backend(self.name, url, region)
 
     def signer(self) -> Signer:
-        """Sends the API key.
+        """Sends the API key, else a token of the access key, signed for each request by the system's clock."""
+        if self.api_key is not None:
+            return StaticSigner("Authorization", self.api_key)
+        from ..clock import SystemClock  # loads the event loops' library, and only these keys need the time
+        from .jwt_signer import JwtSigner
 
-        Raises: UnsupportedFeature without one.
-        """
-        if self.api_key is None:
-            raise _not_built(self, "access_key and secret_key", "Kling(api_key=...)")
-        return StaticSigner("Authorization", self.api_key)
+        return JwtSigner(self.access_key or Secret(""), self.secret_key or Secret(""), SystemClock().wall)
 
     def paths(self, catalog_paths: Sequence[ModelPath]) -> tuple[ModelPath, ...]:
-        """Kling's models under this name."""
-        return _served(self, catalog_paths, built=self.dialect == "new")
+        """Kling's models under this name, with the limits of its dialect."""
+        rows = [row for row in catalog_paths if row.path == self.path]
+        return _served(self, in_legacy(rows) if self.dialect == "legacy" else rows)
 
 
 def _kling_dialect(account: Kling) -> str:
@@ -287,14 +290,9 @@ class Veo:
         return {}
 
     def backend(self) -> Provider:
-        """Vertex AI's protocol.
-
-        Raises: UnsupportedFeature for the Gemini API's.
-        """
+        """The protocol of Vertex AI or of the Gemini API."""
         if self.project is None:
-            raise _not_built(
-                self, "Veo on the Gemini API", "Veo(project=...), which serves the same model on Vertex AI"
-            )
+            return GeminiBackend(self.name, self.base_url or "https://generativelanguage.googleapis.com")
         return VertexBackend(
             self.name,
             self.base_url or _vertex_host(self.location),
@@ -316,7 +314,7 @@ class Veo:
 
     def paths(self, catalog_paths: Sequence[ModelPath]) -> tuple[ModelPath, ...]:
         """Google's models under this name."""
-        return _served(self, catalog_paths, built=self.path == "vertex")
+        return _served(self, catalog_paths)
 
 
 def _vertex_host(location: str) -> str:
@@ -377,13 +375,8 @@ class OpenAIVideos:
         return {}
 
     def backend(self) -> Provider:
-        """OpenAI's own form of the protocol.
-
-        Raises: UnsupportedFeature for LiteLLM's.
-        """
-        if self.dialect == "litellm":
-            raise _not_built(self, 'dialect="litellm"', 'dialect="openai"')
-        return OpenAIVideosBackend(self.name, self.base_url or "https://api.openai.com/v1")
+        """The protocol in its dialect."""
+        return OpenAIVideosBackend(self.name, self.base_url or "https://api.openai.com/v1", DIALECTS[self.dialect])
 
     def signer(self) -> Signer:
         """Sends the API key."""
@@ -391,24 +384,22 @@ class OpenAIVideos:
 
     def paths(self, catalog_paths: Sequence[ModelPath]) -> tuple[ModelPath, ...]:
         """The models described by `models`, else OpenAI's, under this name."""
-        built = self.dialect == "openai"
         if self.models is None:
-            return _served(self, catalog_paths, built=built)
-        return tuple(
-            own_path(model, spec, path=self.name, vendor=self.vendor, built=built)
-            for model, spec in self.models.items()
-        )
+            served = _served(self, catalog_paths)
+        else:
+            served = tuple(
+                own_path(model, spec, path=self.name, vendor=self.vendor) for model, spec in self.models.items()
+            )
+        return in_litellm(served) if self.dialect == "litellm" else served
 
 
 _AnyAccount = Kling | Veo | OpenAIVideos
 
 
-def _served(account: _AnyAccount, rows: Sequence[ModelPath], *, built: bool) -> tuple[ModelPath, ...]:
+def _served(account: _AnyAccount, rows: Sequence[ModelPath]) -> tuple[ModelPath, ...]:
     found = [evolve(row, path=account.name) for row in rows if row.path == account.path]
     if account.own and not account.vendor_dates:
         found = [_at_own_address(row) for row in found]
-    if not built:
-        found = [evolve(row, modes=tuple(evolve(facts, built=False) for facts in row.modes)) for row in found]
     return tuple(found)
 
 
@@ -495,12 +486,6 @@ def _shown(value: object) -> str:
 def _refuse(problems: Sequence[Problem], name: str) -> None:
     if problems:
         raise InvalidRequest.of(problems, provider=str(name)[:64])
-
-
-def _not_built(account: _AnyAccount, what: str, instead: str) -> UnsupportedFeature:
-    return UnsupportedFeature(
-        f"{what} is not built yet in this release.", hint=instead, cost="no, nothing was sent", provider=account.name
-    )
 
 
 @frozen

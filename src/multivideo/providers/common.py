@@ -378,6 +378,7 @@ def check_order(
         "last_frame": (mode is Mode.FIRST_LAST) != (order.last_frame is not None),
         "reference_images": (mode is Mode.REFERENCE) != bool(order.references),
         "shots": (mode is Mode.SHOTS) != bool(order.shots),
+        "source_video": (mode in {Mode.EXTEND, Mode.EDIT, Mode.REMIX}) != (order.source is not None),
         "negative_prompt": order.negative_prompt is not None,
         "seed": order.seed is not None,
         "count": order.samples != 1,

@@ -6,8 +6,6 @@ the service that others recorded up to 2026-10-04. Kling documents no way to sto
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -16,25 +14,12 @@ from urllib.parse import quote
 from attrs import field, frozen
 
 from ..catalog.kling import UNIT
-from ..errors import (
-    AuthenticationFailed,
-    ContentFiltered,
-    GenerationFailed,
-    InvalidRequest,
-    MultiVideoError,
-    ProviderError,
-    ProviderUnavailable,
-    RateLimited,
-    UnsupportedFeature,
-)
+from ..errors import MultiVideoError
 from ..shapes import Loose, Unreadable, read
 from ..values.credits import Credits
-from ..values.media import Media
 from ..values.refs import VendorRef
 from ..values.words import Mode
 from ..wire import (
-    Answer,
-    AnswerRule,
     Asset,
     Charge,
     Exchange,
@@ -49,69 +34,25 @@ from ..wire import (
     WireResponse,
 )
 from .common import (
-    HTTP_RULES,
-    MOST_TAKES,
-    NO_PROOF,
     Judged,
-    Said,
     accepting,
-    base64_text,
     check_order,
     fetch,
     job_id,
-    judge,
     merged,
     origin_of,
-    picture,
     quoted,
     read_body,
     readable,
     reading,
-    retry_after,
-    unix_seconds,
-    unsupported_picture,
     unwelcome,
     word_of,
 )
+from .kling_words import RULES, amount_of, as_text, ending, judged_answer, picture_text, takes_of
 
-__all__ = ["RULES", "STATES", "KlingBackend"]
+__all__ = ["KlingBackend"]
 
-STATES = {
-    "submitted": JobState.PENDING,
-    "processing": JobState.RUNNING,
-    "succeeded": JobState.SUCCEEDED,
-    "succeed": JobState.SUCCEEDED,  # the word of the legacy protocol, which gateways mix in
-    "failed": JobState.FAILED,
-}
-
-RULES: tuple[AnswerRule, ...] = (
-    AnswerRule(None, ("1000", "1001", "1002", "1003", "1004", "1103"), Answer.REJECTED, AuthenticationFailed),
-    # HTTP says 429 to these too, but no waiting helps: account blocked, address not listed; in arrears, pack used up
-    AnswerRule(None, ("1100", "1304"), Answer.REJECTED, AuthenticationFailed),
-    AnswerRule(None, ("1101", "1102"), Answer.REJECTED, RateLimited),
-    AnswerRule(None, ("1302", "1303"), Answer.REJECTED, RateLimited, retryable=True),
-    AnswerRule(None, ("1200", "1201", "1202"), Answer.REJECTED, InvalidRequest),
-    AnswerRule(None, ("1203",), Answer.REJECTED, UnsupportedFeature),
-    AnswerRule(None, ("1300", "1301"), Answer.REJECTED, ContentFiltered),
-    AnswerRule(None, ("5001",), Answer.REJECTED, ProviderUnavailable, retryable=True),
-    # an internal error or a timeout on a create may have made the task all the same
-    AnswerRule(None, ("5000", "5002"), Answer.UNKNOWN, ProviderUnavailable, retryable=True),
-    *HTTP_RULES,
-)
-
-_FILTER_WORDS = ("risk control", "sensitive", "policy", "violat", "prohibit")
-_KEPT_S = 30 * 86_400  # files and their addresses are cleared after 30 days
 _PAGE = 100
-_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
-
-_REGIONS = {"singapore": "beijing", "beijing": "singapore"}
-_NEXT = {
-    "1100": "ask Kling why the account is blocked",
-    "1101": "pay what the account owes: waiting does not help",
-    "1102": "buy a pack of units for the API: waiting does not help",
-    "1103": "the account has no right to this model: order it in Kling's console",
-    "1304": "list the address of this machine in Kling's console",
-}
 
 # Settings that a model has beside duration and resolution; the docs ask not to send what is not listed.
 _SETTINGS: Mapping[str, frozenset[str]] = {
@@ -125,14 +66,6 @@ _ALL_SETTINGS = frozenset({"audio", "multi_shot"})
 @frozen
 class _Made:
     id: str
-
-
-@frozen
-class _Head:
-    code: Any = None
-    message: Loose[str] = None
-    request_id: Loose[str] = None
-    data: Loose[_Made] = None
 
 
 @frozen
@@ -246,18 +179,11 @@ class KlingBackend:
     def _pictures(self, order: Order) -> list[dict[str, str]]:
         """Frames by their place, references by an id that the prompt can mention: "@image_1"."""
         frames = {"first_frame": order.first_frame, "last_frame": order.last_frame}
-        found = [{"type": kind, "url": self._picture(frame)} for kind, frame in frames.items() if frame is not None]
+        given = [(kind, frame) for kind, frame in frames.items() if frame is not None]
+        found = [{"type": kind, "url": picture_text(frame, self.name)} for kind, frame in given]
         for number, reference in enumerate(order.references, 1):
-            found.append({"type": "refer_image", "url": self._picture(reference), "id": f"image_{number}"})
+            found.append({"type": "refer_image", "url": picture_text(reference, self.name), "id": f"image_{number}"})
         return found
-
-    def _picture(self, frame: Media) -> str:
-        """An address, or plain Base64: a "data:" prefix is refused."""
-        if frame.url is None:
-            return base64_text(picture(frame, self.name)[0])
-        if not frame.url.startswith("https://"):
-            raise unsupported_picture("a gs:// address", "an https address, a file or bytes", self.name)
-        return frame.url
 
     def poll(self, ref: VendorRef) -> Exchange[JobStatus]:
         """Look at one task."""
@@ -294,35 +220,19 @@ class KlingBackend:
             return JobStatus(name, JobState.UNKNOWN, f"unreadable: {quoted(str(why))}", raw=row)
 
     def _status(self, task: _Task, raw: Any) -> JobStatus:
-        state, error = self._state(task)
-        updated = unix_seconds(task.update_time)
-        urls = [output.url for output, _ in readable(_Output, task.outputs or ()) if output.type == "video"]
-        kept = list(dict.fromkeys(filter(None, urls)))[:MOST_TAKES] if state is JobState.SUCCEEDED else []
-        if state is JobState.SUCCEEDED and not kept:
-            raise Unreadable("a task that succeeded has no video @ $.data[].outputs")
-        expires_at = None if updated is None else updated + _KEPT_S
+        state, error = ending(task.status, task.message, self.name)
+        videos = (output.url for output, _ in readable(_Output, task.outputs or ()) if output.type == "video")
+        done = state is JobState.SUCCEEDED
         return JobStatus(
             task.id,
             state,
             word_of(task.status),
-            assets=tuple(Asset(url, expires_at=expires_at) for url in kept),
+            assets=takes_of(videos, task.update_time, "$.data[].outputs") if done else (),
             error=error,
             charge=_charge(task.billing or ()),
             external_id=task.external_id or None,
             raw=raw,
         )
-
-    def _state(self, task: _Task) -> tuple[JobState, ProviderError | None]:
-        """The state, and why there is no video. A failed task has no code: its text is all there is."""
-        state = STATES.get(task.status.strip().lower(), JobState.UNKNOWN)
-        if state is not JobState.FAILED:
-            return state, None
-        text = quoted(task.message or "").rstrip(".") or "no reason was given"
-        if any(word in text.lower() for word in _FILTER_WORDS):
-            what = f"{self.name} refuses this content: {text}."
-            return JobState.FILTERED, ContentFiltered(what, charged="held", provider=self.name)
-        what = f"{self.name} ended the job without a video: {text}."
-        return state, GenerationFailed(what, charged="held", provider=self.name)
 
     def download(self, asset: Asset) -> WireRequest:
         """Fetch the finished file, without the key: its address is signed."""
@@ -334,24 +244,7 @@ class KlingBackend:
         return None if judged is None else unwelcome(judged, response, self.name)
 
     def _judged(self, response: WireResponse) -> Judged | None:
-        try:
-            head = read_body(_Head, response)
-        except Unreadable:
-            head = _Head()
-        code = _number(head.code)
-        if 200 <= response.status < 300 and not code:
-            return None
-        own = code is not None and code >= 1000  # a proxy repeats the HTTP status
-        said = Said(str(code or ""), head.message or "", own, retry_after(response), head.request_id)
-        # "balance not sufficient" was seen under the code of too many tasks (a note of 2026-05)
-        judged = "1102" if said.code in {"1302", "1303"} and "balance" in said.message.lower() else said.code
-        hint = _NEXT.get(judged, "")
-        if said.code in {"1000", "1001", "1002"} and self.region in _REGIONS:
-            other = _REGIONS[self.region]
-            hint = f"a key works in one region only: this one was shown to {self.region}; region={other!r}?"
-        # an error that says "all well" or names a task is none that proves that there is no task
-        rule = NO_PROOF if code == 0 or head.data is not None else judge(RULES, response.status, judged, own)
-        return Judged(rule, said, hint)
+        return judged_answer(response, self.region)
 
     def sweep(self, *, since: float, cursor: str | None = None) -> Exchange[SweepPage]:
         """The video tasks of this account."""
@@ -389,11 +282,11 @@ class KlingBackend:
         """None: no such call is documented; a task that nobody waits for runs on and is charged."""
         return
 
-    def extend(self, order: Order, source: VendorRef) -> None:
+    def extend(self, order: Order) -> None:
         """None: not built yet; the catalog refuses the mode."""
         return
 
-    def edit(self, order: Order, source: VendorRef) -> None:
+    def edit(self, order: Order) -> None:
         """None: not built yet; the catalog refuses the mode."""
         return
 
@@ -406,7 +299,7 @@ def _charge(rows: Sequence[Any]) -> Charge | None:
     """The sum of the billing rows; one that means no amount of video units or dollars spoils the sum."""
     if not rows:
         return None
-    raw = _as_text(rows)
+    raw = as_text(rows)
     sums: dict[str, Decimal] = {}
     try:
         for row in rows:
@@ -425,22 +318,6 @@ def _amount(bill: _Bill) -> Decimal:
     """
     units = bill.charge_type == "unit" and bill.package_type in (None, "", "video")
     cash = bill.charge_type == "cash" and bill.currency == "USD"
-    text = str(bill.amount) if type(bill.amount) in {str, int, Decimal} else ""
-    if not (units or cash) or not _AMOUNT.fullmatch(text):
+    if not (units or cash):
         raise Unreadable("a bill of another kind @ $.data[].billing[]")
-    return Decimal(text)
-
-
-def _as_text(rows: Sequence[Any]) -> str:
-    """The rows as they came, to be kept."""
-    try:
-        return json.dumps(rows, default=str)
-    except RecursionError:
-        return "nested too deep to be kept"
-
-
-def _number(code: Any) -> int | None:
-    """Kling's code as a number; gateways write it as text too. None for anything that is no code."""
-    if type(code) is str and re.fullmatch(r"-?[0-9]{1,9}", code):
-        return int(code)
-    return code if type(code) is int else None
+    return amount_of(bill.amount, "$.data[].billing[].amount")

@@ -28,6 +28,7 @@ from ..shapes import Loose, Unreadable, read
 from ..values.media import Media
 from ..values.plan import Segment
 from ..values.refs import VendorRef
+from ..values.words import Mode
 from ..wire import (
     Answer,
     AnswerRule,
@@ -50,6 +51,7 @@ from .common import (
     Judged,
     Said,
     accepting,
+    base64_text,
     check_order,
     code_word,
     fetch,
@@ -69,19 +71,9 @@ from .common import (
     unwelcome,
     word_of,
 )
+from .dialects import DIALECTS, Dialect, PictureForm
 
-__all__ = ["RULES", "STATES", "OpenAIVideosBackend"]
-
-_WORDS: Mapping[JobState, str] = {
-    JobState.PENDING: "queued pending submitted not_start created starting preparing scheduled throttled in_queue",
-    JobState.RUNNING: "in_progress processing running generating",
-    JobState.SUCCEEDED: "completed complete succeeded success finished done",
-    JobState.FAILED: "failed failure fail error",
-    JobState.CANCELLED: "cancelled canceled deleted",
-    JobState.EXPIRED: "expired",
-}
-STATES = {word: state for state, words in _WORDS.items() for word in words.split()}
-"""Status words in lower case: OpenAI's own four, and those that gateways were seen to use."""
+__all__ = ["RULES", "OpenAIVideosBackend"]
 
 _CONTENT = ("moderation_blocked", "sentinel_block", "content_filter", "content_policy_violation")
 RULES: tuple[AnswerRule, ...] = (
@@ -98,6 +90,7 @@ _NO_VIDEO = {JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED}
 _SHORTEST_PACE_S, _LONGEST_PACE_S = 1.0, 120.0
 
 _PAGE = 100  # the most that one page of the list holds
+_OTHER_FORM = "this address wants the picture in the other form: as a file or bytes, or by its https address"
 
 
 @frozen
@@ -155,12 +148,16 @@ class _Page:
     last_id: Loose[str] = None
 
 
+FOLLOW_UPS = frozenset({Mode.EXTEND, Mode.EDIT, Mode.REMIX})
+
+
 @frozen
 class OpenAIVideosBackend:
     """Describes the messages of one address that speaks the protocol, such as "https://api.openai.com/v1"."""
 
     name: str
     base_url: str
+    dialect: Dialect = DIALECTS["openai"]
     family = "openai-videos"
     rules = RULES
 
@@ -176,17 +173,36 @@ class OpenAIVideosBackend:
         gateways and by OpenAI nowhere, so nothing is sent again on its strength.
         """
         check_order(order, self.name)
+        first, *other = self._forms(order.first_frame)
+
+        def instead(error: MultiVideoError) -> Exchange[VendorRef] | None:
+            refused = isinstance(error, InvalidRequest) and error.hint == _OTHER_FORM
+            return self._create(order, other[0]) if other and refused else None
+
+        return Step.of(self._create(order, first), instead)
+
+    def _forms(self, frame: Media | None) -> tuple[PictureForm, ...]:
+        """The forms that the picture can take here, best first."""
+        if frame is None or frame.url is None:
+            return self.dialect.pictures
+        if not frame.url.startswith("https://"):
+            raise unsupported_picture("a gs:// address", "an https address, a file or bytes", self.name)
+        if "object" not in self.dialect.pictures:
+            raise unsupported_picture("an https address", "a file or bytes", self.name)
+        return ("object",)
+
+    def _create(self, order: Order, form: PictureForm) -> Exchange[VendorRef]:
         request = WireRequest(
             "POST",
             f"{self.base_url}/videos",
-            **self._body(order),
+            **self._body(order, form),
             headers={"Idempotency-Key": order.attempt_id},
             resend=Resend.IF_UNSENT,
         )
         reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Made, r).id))
-        return Step.of(Exchange(request, reader))
+        return Exchange(request, reader)
 
-    def _body(self, order: Order) -> dict[str, Any]:
+    def _body(self, order: Order, form: PictureForm) -> dict[str, Any]:
         fields: dict[str, Any] = {
             "model": order.wire_model,
             "prompt": order.prompt,
@@ -195,13 +211,11 @@ class OpenAIVideosBackend:
         }
         if (frame := order.first_frame) is None:
             return {"json": merged(fields, order.options, self.name)}
-        reference = {"image_url": frame.url}
-        if frame.url is None:
-            form = merged({**fields, "input_reference": None}, order.options, self.name)
-            return {"parts": (*_parts(form), self._file(frame))}
-        if not frame.url.startswith("https://"):
-            raise unsupported_picture("a gs:// address", "an https address, a file or bytes", self.name)
-        return {"json": merged({**fields, "input_reference": reference}, order.options, self.name)}
+        if form == "object":
+            reference = {"image_url": frame.url or self._data_url(frame)}
+            return {"json": merged({**fields, "input_reference": reference}, order.options, self.name)}
+        with_picture = merged({**fields, "input_reference": None}, order.options, self.name)
+        return {"parts": (*_parts(with_picture), self._file(frame))}
 
     def _size(self, segment: Segment) -> str:
         if segment.width is None or segment.height is None:
@@ -214,6 +228,10 @@ class OpenAIVideosBackend:
     def _file(self, frame: Media) -> Part:
         data, mime = picture(frame, self.name)
         return Part("input_reference", data, f"first_frame.{mime.removeprefix('image/')}", mime)
+
+    def _data_url(self, frame: Media) -> str:
+        data, mime = picture(frame, self.name)
+        return f"data:{mime};base64,{base64_text(data)}"
 
     def poll(self, ref: VendorRef) -> Exchange[JobStatus]:
         """Look at one job."""
@@ -233,7 +251,7 @@ class OpenAIVideosBackend:
                 return JobStatus(ref.remote_id, JobState.MISSING, str(response.status))
             raise unwelcome(judged, response, self.name) from None
         # vLLM-Omni answers for a failed job with an HTTP error whose body is the job
-        if judged is not None and (video.id != ref.remote_id or _state_of(video) not in _NO_VIDEO):
+        if judged is not None and (video.id != ref.remote_id or self._word(video) not in _NO_VIDEO):
             raise unwelcome(judged, response, self.name)
         return self._status(video, response.json(), ref.remote_id, response)
 
@@ -255,9 +273,12 @@ class OpenAIVideosBackend:
             raw=raw,
         )
 
+    def _word(self, video: _Video) -> JobState:
+        return self.dialect.states.get(video.status.strip().lower(), JobState.UNKNOWN)
+
     def _state(self, video: _Video) -> tuple[JobState, ProviderError | None]:
         """The state, and why there is no video; an `error` beats a word that nobody knows, and no other."""
-        state, (code, message) = _state_of(video), _reason(video)
+        state, (code, message) = self._word(video), _reason(video)
         if state is JobState.EXPIRED:
             what = f"The video of {self.name} has expired there."
             return state, DownloadFailed(what, retryable=False, provider=self.name)
@@ -298,16 +319,17 @@ class OpenAIVideosBackend:
         else:
             code = code_word(error.code) or error.type or ""
             said = Said(code, error.message or _foreign(body), own=bool(code or error.message), retry_after=wait)
-            if error.param == "input_reference" and code == "invalid_type":
-                hint = "this address wants the picture in the other form: as a file or bytes, or by its https address"
-        return Judged(judge(RULES, response.status, said.code, said.own), said, hint)
+            hint = _OTHER_FORM if error.param == "input_reference" and code == "invalid_type" else ""
+        return Judged(judge(RULES, response.status, said.code, said.own and self.dialect.own_errors), said, hint)
 
     def poll_many(self, refs: Sequence[VendorRef]) -> None:
         """None: the protocol looks at one job at a time."""
         return
 
-    def sweep(self, *, since: float, cursor: str | None = None) -> Exchange[SweepPage]:
-        """The jobs of this key's project, newest first."""
+    def sweep(self, *, since: float, cursor: str | None = None) -> Exchange[SweepPage] | None:
+        """The jobs of this key's project, newest first; None: this dialect does not list them all."""
+        if not self.dialect.lists:
+            return None
         query = {"limit": _PAGE, "order": "desc"} | ({} if cursor is None else {"after": cursor})
 
         def page(response: WireResponse) -> SweepPage:
@@ -322,8 +344,10 @@ class OpenAIVideosBackend:
 
         return Exchange(self._list(query), reading(self.name, self._judged, page))
 
-    def look_up(self, lost: LookUp) -> Exchange[tuple[JobStatus, ...]]:
+    def look_up(self, lost: LookUp) -> Exchange[tuple[JobStatus, ...]] | None:
         """Every one of the newest 100 jobs that may be the lost one. Finding none proves nothing."""
+        if not self.dialect.lists:
+            return None
 
         def matches(response: WireResponse) -> tuple[JobStatus, ...]:
             videos = _named(read_body(_Page, response))
@@ -332,23 +356,49 @@ class OpenAIVideosBackend:
         return Exchange(self._list({"limit": _PAGE, "order": "desc"}), reading(self.name, self._judged, matches))
 
     def probe(self) -> Exchange[None]:
-        """Whether the key works: a list of one job."""
-        return Exchange(self._list({"limit": 1}), reading(self.name, self._judged, lambda _: None))
+        """Whether the key works: the shortest list that there is."""
+        request = WireRequest("GET", f"{self.base_url}{self.dialect.probe}")
+        return Exchange(request, reading(self.name, self._judged, lambda _: None))
 
     def _list(self, query: Mapping[str, Any]) -> WireRequest:
         return WireRequest("GET", f"{self.base_url}/videos?{urlencode(query)}")
 
     def cancel(self, ref: VendorRef) -> None:
-        """None: DELETE is documented for finished jobs only, so a running one cannot be stopped."""
+        """None: DELETE is documented for finished jobs only, and LiteLLM has none: a running job cannot be stopped."""
         return
 
-    def extend(self, order: Order, source: VendorRef) -> None:
-        """None: not built yet; the catalog refuses the mode."""
-        return
+    def extend(self, order: Order) -> Step[VendorRef]:
+        """Go on from a finished video by its id; the result holds both, and only the new part is ordered in seconds."""
+        fields = {"video": {"id": self._source(order)}, "seconds": str(order.segment.seconds)}
+        return self._follow_up(order, "/videos/extensions", fields)
 
-    def edit(self, order: Order, source: VendorRef) -> None:
-        """None: not built yet; the catalog refuses the mode."""
-        return
+    def edit(self, order: Order) -> Step[VendorRef]:
+        """Change a finished video by its id: an edit, or the older remix. Model, size and seconds are the source's."""
+        if order.segment.mode is Mode.REMIX:
+            return self._follow_up(order, f"/videos/{quote(self._source(order), safe='')}/remix", {})
+        return self._follow_up(order, "/videos/edits", {"video": {"id": self._source(order)}})
+
+    def _follow_up(self, order: Order, path: str, fields: Mapping[str, Any]) -> Step[VendorRef]:
+        request = WireRequest(
+            "POST",
+            f"{self.base_url}{path}",
+            json=merged({"prompt": order.prompt, **fields}, order.options, self.name),
+            headers={"Idempotency-Key": order.attempt_id},
+            resend=Resend.IF_UNSENT,
+        )
+        reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Made, r).id))
+        return Step.of(Exchange(request, reader))
+
+    def _source(self, order: Order) -> str:
+        """The id of the video to go on from. Raises: UnsupportedFeature if this provider did not make it."""
+        check_order(order, self.name, modes=FOLLOW_UPS)
+        handle = order.source.handle if order.source is not None else None
+        if handle is None or handle.ref.provider != self.name:
+            problem = Problem(
+                "source_video", "another video", f"a Video that {self.name} made", hint="extend it where it was made"
+            )
+            raise UnsupportedFeature.of([problem], provider=self.name)
+        return handle.ref.remote_id
 
     def charge(self, status: JobStatus) -> Charge | None:
         """None: the protocol has no field for what a job cost."""
@@ -390,10 +440,6 @@ def _foreign(body: _Refusal) -> str:
     listed = "; ".join(f"{str(row.loc[-1])[:60]}: {row.msg}" if row.loc else row.msg for row, _ in details)
     texts = (body.error, body.detail, listed, body.message)
     return next((text for text in texts if isinstance(text, str) and text.strip()), "")
-
-
-def _state_of(video: _Video) -> JobState:
-    return STATES.get(video.status.strip().lower(), JobState.UNKNOWN)
 
 
 def _reason(video: _Video) -> tuple[str, str]:

@@ -71,7 +71,7 @@ def _is_price(price: object) -> bool:
     return amount.is_finite() and amount >= 0
 
 
-def own_path(name: str, spec: ModelSpec, *, path: str, vendor: str, built: bool) -> ModelPath:
+def own_path(name: str, spec: ModelSpec, *, path: str, vendor: str) -> ModelPath:
     """The row of a described model; the name is also what is sent as its id."""
     modes = [Mode.TEXT, Mode.FIRST_FRAME] if spec.first_frame else [Mode.TEXT]
     return ModelPath(
@@ -80,7 +80,7 @@ def own_path(name: str, spec: ModelSpec, *, path: str, vendor: str, built: bool)
         wire_model=name,
         vendor=vendor,
         lifecycle=Lifecycle(released=dt.date.min, source=_GIVEN),
-        modes=tuple(_mode(mode, spec, built) for mode in modes),
+        modes=tuple(_mode(mode, spec) for mode in modes),
         rates=_rates(spec),
         failures=(),
         run_time=ExpectedTime(spec.run_time_s / 2, spec.run_time_s, spec.run_time_s * 4),
@@ -89,13 +89,12 @@ def own_path(name: str, spec: ModelSpec, *, path: str, vendor: str, built: bool)
     )
 
 
-def _mode(mode: Mode, spec: ModelSpec, built: bool) -> ModeFacts:
+def _mode(mode: Mode, spec: ModelSpec) -> ModeFacts:
     formats = _formats(spec)
     return ModeFacts(
         mode=mode,
         formats=formats,
         source=_GIVEN,
-        built=built,
         default_resolution=formats[0].resolution,
         default_seconds=spec.seconds[0],
         default_ratio=next(iter(formats[0].sizes)),

@@ -9,8 +9,9 @@ from typing import Any
 from attrs import field, fields, frozen
 
 from ..catalog.book import Catalog, expected_time, price
-from ..catalog.check import any_of, fit
+from ..catalog.check import fit
 from ..catalog.facts import ModelPath
+from ..catalog.phrases import any_of
 from ..errors import (
     BudgetExceeded,
     InvalidRequest,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import asdict, define
 
+from multivideo.sandbox.callbacks import Callback, CallbackBook
 from multivideo.sandbox.faults import Script
 from multivideo.sandbox.fields import is_object, load_object
 from multivideo.sandbox.jobs import Job, JobStore
@@ -14,9 +15,10 @@ __all__ = ["Control"]
 
 @define(eq=False)
 class Control:
-    """`GET jobs`, `GET counts` (both `?door=&credential=`), `POST faults`."""
+    """`GET jobs`, `GET counts` (both `?door=&credential=`), `GET callbacks` (`?door=&job=`), `POST faults|webhooks`."""
 
     _store: JobStore
+    _callbacks: CallbackBook
 
     async def handle(self, request: Request) -> Reply:
         """JSON answers in no vendor's form."""
@@ -26,9 +28,14 @@ class Control:
             case "GET", ("counts",):
                 jobs = self._asked(request)
                 return json_reply(200, {"count": len(jobs), "charged_micro_usd": sum(job.cost for job in jobs)})
+            case "GET", ("callbacks",):
+                told = self._callbacks.told(request.query.get("door"), request.query.get("job"))
+                return json_reply(200, {"callbacks": [_tell(callback) for callback in told]})
             case "POST", ("faults",):
                 return self._queue(request)
-        return json_reply(404, {"error": "there are GET jobs, GET counts and POST faults"})
+            case "POST", ("webhooks",):
+                return self._register(request)
+        return json_reply(404, {"error": "there are GET jobs, counts and callbacks, and POST faults and webhooks"})
 
     def _asked(self, request: Request) -> tuple[Job, ...]:
         return self._store.all(request.query.get("door"), request.query.get("credential"))
@@ -48,11 +55,32 @@ class Control:
         }
 
     def _queue(self, request: Request) -> Reply:
+        """Faults for the next create on a door, or for one job."""
         try:
             asked = load_object(request.body)
             words = asked.get("fault", {})
             script = Script.of(words) if is_object(words) else Script.parse(str(words))
+            if (job := asked.get("job")) is not None:
+                self._store.fault(str(asked.get("door")), str(job), script)
+            else:
+                self._store.faults.queue(str(asked.get("door")), script)
         except (ValueError, TypeError) as problem:
             return json_reply(400, {"error": str(problem)})
-        self._store.faults.queue(str(asked.get("door")), script)
         return json_reply(200, {"queued": len(script.faults)})
+
+    def _register(self, request: Request) -> Reply:
+        """A webhook of OpenAI's door."""
+        try:
+            asked = load_object(request.body)
+            url, secret = asked.get("url"), asked.get("secret")
+            if not isinstance(url, str) or not (secret is None or isinstance(secret, str)):
+                raise ValueError("url must be a text, and so must secret if there is one")
+            self._callbacks.register(url, secret)
+        except ValueError as problem:
+            return json_reply(400, {"error": str(problem)})
+        return json_reply(200, {"registered": url})
+
+
+def _tell(callback: Callback) -> dict[str, object]:
+    """A callback in JSON; its body as the text that was signed."""
+    return {**asdict(callback), "headers": dict(callback.headers), "body": callback.body.decode()}

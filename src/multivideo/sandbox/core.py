@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, Self
 
 from attrs import define, field
 
 from multivideo.clock import Clock, SystemClock
+from multivideo.sandbox.callbacks import Callback, CallbackBook
 from multivideo.sandbox.control import Control
-from multivideo.sandbox.faults import Script
+from multivideo.sandbox.faults import HEADER, Script
+from multivideo.sandbox.gemini import GeminiDoor
 from multivideo.sandbox.google import VertexDoor
 from multivideo.sandbox.jobs import Job, JobStore
 from multivideo.sandbox.kling import KlingDoor
+from multivideo.sandbox.line import CALL, Call, LineBroken
 from multivideo.sandbox.openai import OpenAIDoor
 from multivideo.sandbox.pool import RenderPool
+from multivideo.sandbox.poster import Poster
 from multivideo.sandbox.render import Clip, render
 from multivideo.sandbox.wire import Refused, Reply, Request, json_reply
 
 __all__ = ["DOORS", "Emulator"]
 
-DOORS: Mapping[str, str] = {"openai": "/openai/v1", "kling": "/kling", "vertex": "/vertex"}
+DOORS: Mapping[str, str] = {"openai": "/openai/v1", "kling": "/kling", "vertex": "/vertex", "gemini": "/gemini"}
 
 
 class Door(Protocol):
@@ -39,26 +43,34 @@ class Emulator:
     Args:
         clock: times of jobs are read from it, and it stands still while files are rendered.
         latency: seconds that every job takes; None: about as long as the real ones.
-        file_uris: reserved for the Gemini API, whose file links can name Google's host or the emulator's own.
+        file_uris: whether the file links of the Gemini API name Google's host or the emulator's own.
+        strict_lifecycle: the Gemini API answers that its Veo models are gone, as it does since 2026-10-22.
         seed: of all ids and tokens.
         render: makes a file of a `Clip`; the real renderer unless given.
         strict: Kling refuses fields that it does not know, instead of ignoring them.
         kling_slots: jobs under way at once per Kling account and model.
         kling_units: prepaid units of each Kling account.
         cache_bytes: finished files kept in memory.
+        webhook_secret: signs callbacks, `whsec_...`; two while one replaces the other.
+        post_callbacks: post callbacks to addresses of this machine; else they are only kept.
     """
 
     clock: Clock = field(factory=SystemClock, kw_only=True)
     latency: float | None = field(default=None, kw_only=True)
     file_uris: Literal["upstream", "self"] = field(default="upstream", kw_only=True)
+    strict_lifecycle: bool = field(default=False, kw_only=True)
     seed: int = field(default=0, kw_only=True)
     render: Callable[[Clip], bytes] = field(default=render, kw_only=True)
     strict: bool = field(default=False, kw_only=True)
     kling_slots: int = field(default=20, kw_only=True)
     kling_units: int = field(default=1_000_000, kw_only=True)
     cache_bytes: int = field(default=256 * 1024 * 1024, kw_only=True)
+    webhook_secret: str | Sequence[str] | None = field(default=None, kw_only=True, repr=False)
+    post_callbacks: bool = field(default=False, kw_only=True)
     _store: JobStore = field(init=False, repr=False)
     _doors: Mapping[str, Door] = field(init=False, repr=False)
+    _callbacks: CallbackBook = field(init=False, repr=False)
+    _poster: Poster | None = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         pool = RenderPool(self.clock, self.render, self.cache_bytes)
@@ -68,12 +80,18 @@ class Emulator:
             pool=pool,
             latency=self.latency,
         )
+        kling = KlingDoor.over(self._store, strict=self.strict, slots=self.kling_slots, units=self.kling_units)
+        secret = self.webhook_secret
+        secrets = () if secret is None else (secret,) if isinstance(secret, str) else tuple(secret)
+        self._callbacks = CallbackBook(self._store, secrets, {"kling": kling.notice})
         self._doors = {
             "openai": OpenAIDoor(self._store),
-            "kling": KlingDoor(self._store, strict=self.strict, slots=self.kling_slots, units=self.kling_units),
+            "kling": kling,
             "vertex": VertexDoor(self._store),
-            "_emu": Control(self._store),
+            "gemini": GeminiDoor(self._store, self.file_uris, self.strict_lifecycle),
+            "_emu": Control(self._store, self._callbacks),
         }
+        self._poster = Poster(self._callbacks) if self.post_callbacks else None
 
     async def __call__(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answer one request.
@@ -87,22 +105,50 @@ class Emulator:
         Raises:
             ConnectionLost: a fault killed the connection; so may the body of the reply.
         """
+        try:
+            return await self.answer(method, path, headers, body)
+        except LineBroken as broken:
+            await self.clock.sleep(broken.seconds)
+            raise
+
+    async def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """As by calling the emulator, for a door that acts out on a socket how a line breaks.
+
+        Raises:
+            LineBroken: at once, however long the line is to stay silent.
+        """
         head = method.upper() == "HEAD"
         request = Request.of("GET" if head else method, path, headers, body)
         door = self._doors.get(request.segments[0]) if request.segments else None
         if door is None:
             return json_reply(404, {"error": {"message": f"No door here; there are {', '.join(DOORS.values())}."}})
+        call = Call(request.headers.get(HEADER))
+        token = CALL.set(call)
         try:
             reply = await door.handle(request)
         except Refused as refusal:
             reply = refusal.reply
+        finally:
+            CALL.reset(token)
+        reply = call.spoil(reply, self.clock)
         return Reply(reply.status, reply.headers, Reply.of(200, b"", "").body) if head else reply
 
-    def fault(self, door: str, **words: object) -> None:
-        """Let the next create on a door ("openai", "kling", "vertex") get a fault script."""
+    def fault(self, door: str, *, job: str | None = None, **words: object) -> None:
+        """Give the next create on a door a fault script, or a job of that door that is under way."""
         if door not in DOORS:
             raise ValueError(f"no door {door!r}; there are {', '.join(DOORS)}")
-        self._store.faults.queue(door, Script.of(words))
+        if job is None:
+            self._store.faults.queue(door, Script.of(words))
+        else:
+            self._store.fault(door, job, Script.of(words))
+
+    def webhook(self, url: str, *, secret: str | None = None) -> None:
+        """Tell an address of OpenAI's videos that end from now on; without a secret, under `webhook_secret`."""
+        self._callbacks.register(url, secret)
+
+    def callbacks(self, *, door: str | None = None, job: str | None = None) -> tuple[Callback, ...]:
+        """What was to be posted so far, oldest first, of one door or one job if asked; posted or not."""
+        return self._callbacks.told(door, job)
 
     def jobs(self, credential: str | None = None, *, door: str | None = None) -> tuple[Job, ...]:
         """Every job accepted so far, oldest first, of one credential or one door if asked."""
@@ -117,7 +163,9 @@ class Emulator:
         return sum(job.cost for job in self.jobs(credential, door=door))
 
     def close(self) -> None:
-        """Stop rendering; files under way are given up."""
+        """Stop rendering and posting; files under way are given up."""
+        if self._poster is not None:
+            self._poster.close()
         self._store.pool.close()
 
     async def aclose(self) -> None:

@@ -7,10 +7,12 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from multivideo.clock import Clock
-from multivideo.sandbox.faults import Fault, FaultBook, Script
+from multivideo.sandbox.deliverables import spoiled
+from multivideo.sandbox.fault_book import FaultBook
+from multivideo.sandbox.faults import KINDS, Fault, Script
 from multivideo.sandbox.pool import Rendering, RenderPool
 from multivideo.sandbox.render import Clip
 from multivideo.sandbox.wire import Reply, Request
@@ -59,6 +61,26 @@ class Draft:
     external_id: str = ""
 
 
+# How a door says that a filter took its only video; Veo's protocols have a state of their own for it.
+_FILTERED: Mapping[str, tuple[State, str]] = {
+    "openai": (State.FAILED, "moderation_blocked"),
+    "kling": (State.FAILED, "risk_control"),
+}
+
+
+def _bent(draft: Draft, door: str, script: Script) -> Draft:
+    """The order as the faults of its script let it be carried out. What a filter takes is not charged."""
+    for fault in script.faults:
+        if fault.name == "deliver":
+            draft = evolve(draft, clips=spoiled(draft.clips, fault.value))
+        if fault.name == "filtered":
+            left = draft.clips[: -int(fault.value)] if fault.value else ()
+            cost = draft.cost * len(left) // max(1, len(draft.clips))
+            state, reason = (State.DONE, draft.reason) if left else _FILTERED.get(door, (State.FILTERED, draft.reason))
+            draft = evolve(draft, clips=left, cost=cost, verdict=state, reason=reason)
+    return draft
+
+
 @define(eq=False, kw_only=True)
 class Job:
     """An accepted order."""
@@ -70,6 +92,7 @@ class Job:
     draft: Draft
     created: float
     latency: float
+    origin: str
     script: Script
     renderings: tuple[Rendering, ...] = field(repr=False)
     polls: int = 0
@@ -121,6 +144,10 @@ class Job:
             return State.EXPIRED
         return self.draft.verdict
 
+    def since(self, state: State) -> float:
+        """Wall time at which it came to that state."""
+        return {State.QUEUED: self.created, State.RUNNING: self.started}.get(state, self.ended)
+
     @property
     def expires(self) -> float | None:
         """Wall time from which its file is gone; None: never."""
@@ -137,6 +164,19 @@ class Job:
     def hidden(self) -> bool:
         """Whether the poll that was just counted may not see it, or no longer."""
         return self.gone or "late" in self.script.hits("poll", self.polls)
+
+    def burden(self, script: Script) -> None:
+        """Add faults for what is still to come: the first poll or download is the next one.
+
+        Raises:
+            ValueError: a fault of the create call, which is over.
+        """
+        done = {"poll": self.polls, "download": self.downloads}
+        late = [fault.name for fault in script.faults if KINDS[fault.name].stage in ("submit", "made", "order")]
+        if late:
+            raise ValueError(f"too late for {', '.join(late)}: the job was made")
+        added = [evolve(fault, first=fault.first + done.get(KINDS[fault.name].stage, 0)) for fault in script.faults]
+        self.script = Script((*self.script.faults, *added))
 
     def look(self, refuse: Callable[[Fault], Reply]) -> dict[str, Fault]:
         """Count a poll and let its faults happen; gives those that the door must act out itself."""
@@ -170,6 +210,7 @@ class JobStore:
         """Make the job of a checked order; faults of its create call happen before or after."""
         script, count = self.faults.take(door, credential, request)
         script.strike("submit", count, refuse)
+        draft = _bent(draft, door, script)
         latency = draft.seconds if self.latency is None else self.latency
         job = Job(
             id=new_id,
@@ -179,6 +220,7 @@ class JobStore:
             draft=draft,
             created=self.clock.wall(),
             latency=latency,
+            origin=request.origin,
             script=script,
             renderings=tuple(self.pool.start(clip, within=latency) for clip in draft.clips),
         )
@@ -197,6 +239,13 @@ class JobStore:
     def get(self, door: str, job_id: str) -> Job | None:
         """The job of that id, hidden or not."""
         return self._jobs.get((door, job_id))
+
+    def fault(self, door: str, job_id: str, script: Script) -> None:
+        """Give a job under way faults; ValueError when there is no such job, or when they come too late."""
+        job = self.get(door, job_id)
+        if job is None:
+            raise ValueError(f"no job {job_id!r}")
+        job.burden(script)
 
     def all(self, door: str | None = None, credential: str | None = None) -> tuple[Job, ...]:
         """Every job ever accepted, oldest first; of one door or one credential if asked."""

@@ -17,10 +17,10 @@ from multivideo.sandbox.fields import as_sent, decode_base64, is_object
 from multivideo.sandbox.kling_products import Product
 from multivideo.sandbox.render import image_size, placeholder
 
-__all__ = ["VIDEOS", "BadField", "Material", "read_contents", "read_prompt"]
+__all__ = ["VIDEOS", "BadField", "Material", "is_remote", "read_contents", "read_picture", "read_prompt"]
 
 VIDEOS = ("feature_video", "base_video", "video")
-_MAX_IMAGE = 50 * 1024 * 1024
+_MAX_MIB = 50
 
 
 class BadField(Exception):
@@ -84,15 +84,24 @@ def _material(product: Product, kind: str, item: Mapping[str, object], path: str
     url = item.get("url")
     if not isinstance(url, str) or not url:
         raise BadField(f"{path}.url: must not be blank")
-    remote = url.startswith(("https://", "http://"))
     if kind in VIDEOS:
-        if not remote:
+        if not is_remote(url):
             raise BadField(f"{path}.url: a video must be given by its URL")
         return Material(kind, shown=_strings(item))
-    data = _stand_in() if remote else _image(url, path)
+    return read_picture(kind, url, f"{path}.url", _MAX_MIB, shown=_strings(item))
+
+
+def is_remote(url: str) -> bool:
+    """Whether it is an address on the web."""
+    return url.startswith(("https://", "http://"))
+
+
+def read_picture(kind: str, url: str, path: str, most_mib: int, *, shown: Mapping[str, object]) -> Material:
+    """A picture by its address or in Base64, if it is one that fits."""
+    data = _stand_in() if is_remote(url) else _image(url, path, most_mib)
     width, height, form = image_size(data)
-    shown = {**_strings(item), "url": url if remote else f"{form} {width}x{height}, {len(data)} bytes"}
-    return Material(kind, image=data, size=(width, height), shown=shown)
+    told = url if is_remote(url) else f"{form} {width}x{height}, {len(data)} bytes"
+    return Material(kind, image=data, size=(width, height), shown={**shown, "url": told})
 
 
 def _strings(item: Mapping[str, object]) -> dict[str, object]:
@@ -106,7 +115,7 @@ def _stand_in() -> bytes:
     return placeholder(1280, 720)
 
 
-def _image(encoded: str, path: str) -> bytes:
+def _image(encoded: str, path: str, most_mib: int) -> bytes:
     try:
         data = decode_base64(encoded)  # a `data:` prefix is no Base64
     except ValueError:
@@ -114,13 +123,13 @@ def _image(encoded: str, path: str) -> bytes:
     try:
         width, height, kind = image_size(data)
     except ValueError:
-        raise BadField(f"{path}.url: image format is invalid, only jpg, jpeg and png are supported") from None
+        raise BadField(f"{path}: image format is invalid, only jpg, jpeg and png are supported") from None
     if kind not in ("jpeg", "png"):
-        raise BadField(f"{path}.url: image format is invalid, only jpg, jpeg and png are supported")
-    if len(data) > _MAX_IMAGE:
-        raise BadField(f"{path}.url: image size must not exceed 50MB")
+        raise BadField(f"{path}: image format is invalid, only jpg, jpeg and png are supported")
+    if len(data) > most_mib * 1024 * 1024:
+        raise BadField(f"{path}: image size must not exceed {most_mib}MB")
     if min(width, height) < 300:
-        raise BadField(f"{path}.url: image width and height must not be less than 300px")
+        raise BadField(f"{path}: image width and height must not be less than 300px")
     if not Fraction(2, 5) <= Fraction(width, height) <= Fraction(5, 2):
-        raise BadField(f"{path}.url: image aspect ratio must be between 1:2.5 and 2.5:1")
+        raise BadField(f"{path}: image aspect ratio must be between 1:2.5 and 2.5:1")
     return data

@@ -22,10 +22,20 @@ from multivideo.sandbox.kling_products import (
 )
 from multivideo.sandbox.render import Clip
 
-__all__ = ["FAILURES", "ordered_length", "read_order"]
+__all__ = [
+    "FAILURES",
+    "RATIOS",
+    "Order",
+    "check_counts",
+    "check_length",
+    "make_draft",
+    "ordered_length",
+    "read_options",
+    "read_order",
+]
 
 _MONTH = 30 * 86_400
-_RATIOS = ("16:9", "9:16", "1:1")
+RATIOS = ("16:9", "9:16", "1:1")
 _FOLLOWED_S = 5  # length taken for a video that cannot be fetched here
 _SHOT = re.compile(r"\s*(?:shot|镜头)\s*(\d{1,4})\s*,\s*(\d{1,4})\s*,([^;]*)(?:;|$)", re.IGNORECASE)
 _FPS = 24
@@ -37,20 +47,24 @@ FAILURES = {
 
 
 @define
-class _Order:
+class Order:
+    """An order in the words of the new protocol; `legacy` holds what was sent in the other one, if it was."""
+
     product: Product
     prompt: str
     materials: Sequence[Material]
     settings: dict[str, object]
     options: Mapping[str, object]
+    legacy: Mapping[str, object] | None = None
 
     def of(self, *kinds: str) -> list[Material]:
+        """The materials of those types."""
         return [item for item in self.materials if item.kind in kinds]
 
 
 def read_order(product: Product, body: Mapping[str, object], *, strict: bool) -> Draft:
     """The order of a body; BadField for the first thing that is wrong."""
-    options = _options(_object(body, "options"), strict=strict)
+    options = read_options(_object(body, "options"), "options.")
     given = _object(body, "settings")
     if product.materials:
         materials = read_contents(product, body)
@@ -59,11 +73,12 @@ def read_order(product: Product, body: Mapping[str, object], *, strict: bool) ->
         materials, prompt = [], read_prompt(body.get("prompt"), "prompt", product.prompt_limit)
         if not prompt:
             raise BadField("prompt: must not be blank")
-    order = _Order(product, prompt, materials, _settings(product, given, strict=strict), options)
+    order = Order(product, prompt, materials, _settings(product, given, strict=strict), options)
     if strict:
+        _no_others(_object(body, "options"), tuple(options), "options.")
         _no_others(body, ("contents" if product.materials else "prompt", "settings", "options"), "")
     _check_together(order, given)
-    return _draft(order)
+    return make_draft(order)
 
 
 def _no_others(given: Mapping[str, object], known: Sequence[str], path: str) -> None:
@@ -79,18 +94,17 @@ def _object(body: Mapping[str, object], name: str) -> Mapping[str, object]:
     return value
 
 
-def _options(given: Mapping[str, object], *, strict: bool) -> Mapping[str, object]:
+def read_options(given: Mapping[str, object], path: str) -> Mapping[str, object]:
+    """Callback address, the caller's own id and the wish for a watermark; none of them is needed."""
     read: dict[str, object] = {}
     for name in ("callback_url", "external_task_id"):
         value = given.get(name, "")
         if not isinstance(value, str):
-            raise BadField(f"options.{name}: must be a string")
+            raise BadField(f"{path}{name}: must be a string")
         read[name] = value
     mark = given.get("watermark_info", {})
     if not is_object(mark) or not isinstance(mark.get("enabled", False), bool):
-        raise BadField("options.watermark_info.enabled: must be a boolean")
-    if strict:
-        _no_others(given, ("callback_url", "external_task_id", "watermark_info"), "options.")
+        raise BadField(f"{path}watermark_info.enabled: must be a boolean")
     return {**read, "watermark_info": {"enabled": mark.get("enabled", False)}}
 
 
@@ -105,7 +119,7 @@ def _settings(product: Product, given: Mapping[str, object], *, strict: bool) ->
     if product.audio:
         read["audio"] = _word(given, "audio", product.audio, product.audio[0])
     if product.family in ("text-to-video", "omni-video"):
-        read["aspect_ratio"] = _word(given, "aspect_ratio", _RATIOS, "16:9")
+        read["aspect_ratio"] = _word(given, "aspect_ratio", RATIOS, "16:9")
     if motion:
         read["character_orientation"] = _word(given, "character_orientation", ("image", "video"), None)
     else:
@@ -134,7 +148,7 @@ def _duration(value: object, allowed: Sequence[int]) -> int:
     return value
 
 
-def _check_together(order: _Order, given: Mapping[str, object]) -> None:
+def _check_together(order: Order, given: Mapping[str, object]) -> None:
     """What each family allows side by side."""
     product, settings = order.product, order.settings
     if settings.get("audio") == "native" and settings["resolution"] not in product.native_at:
@@ -153,28 +167,39 @@ def _check_together(order: _Order, given: Mapping[str, object]) -> None:
         _check_shots(order.prompt, settings["duration"])
 
 
-def _check_omni(order: _Order, given: Mapping[str, object]) -> None:
-    """Counts and exclusions of the Omni page. Elements count as multi-image ones: none is known here."""
-    settings = order.settings
-    video, frames = order.of("feature_video", "base_video"), order.of("first_frame", "last_frame")
+def check_counts(order: Order, path: str) -> None:
+    """How many materials of Omni go together. Elements count as multi-image ones: none is known here."""
+    video = order.of("feature_video", "base_video")
     if order.of("last_frame") and not order.of("first_frame"):
-        raise BadField("contents: a last_frame needs a first_frame")
+        raise BadField(f"{path}: a last frame needs a first frame")
     if len(video) > 1:
-        raise BadField("contents: at most 1 video")
-    if frames and len(order.of("element")) > 3:
-        raise BadField("contents: at most 3 of type 'element' with a first_frame")
+        raise BadField(f"{path}: at most 1 video")
+    if order.of("first_frame") and len(order.of("element")) > 3:
+        raise BadField(f"{path}: at most 3 elements with a first frame")
     limit = 4 if video else 7
     if len(order.of("refer_image", "element")) > limit:
-        raise BadField(f"contents: at most {limit} of type 'refer_image' and 'element' together")
+        raise BadField(f"{path}: at most {limit} reference images and elements together")
+
+
+def check_length(order: Order, path: str) -> None:
+    """O1 makes 5 or 10 s of a first frame alone."""
+    only_frame = len(order.materials) - len(order.of("prompt")) == 1 and bool(order.of("first_frame"))
+    if order.product.model == "kling-o1" and only_frame and order.settings["duration"] not in (5, 10):
+        raise BadField(f"{path}: must be 5 or 10 with a first frame alone")
+
+
+def _check_omni(order: Order, given: Mapping[str, object]) -> None:
+    """Counts and exclusions of the Omni page."""
+    check_counts(order, "contents")
+    settings = order.settings
+    video, frames = order.of("feature_video", "base_video"), order.of("first_frame", "last_frame")
     if video and settings["audio"] == "native":
         raise BadField("settings.audio: value 'native' is invalid with a video")
     if order.of("feature_video") and settings["audio"] != "off":
         raise BadField("settings.audio: must be 'off' with a feature_video")
     if order.of("base_video") and (frames or given.get("multi_shot") is True):
         raise BadField("contents: a base_video goes with neither frames nor multi_shot")
-    only_frame = len(order.materials) - len(order.of("prompt")) == 1 and bool(order.of("first_frame"))
-    if order.product.model == "kling-o1" and only_frame and settings["duration"] not in (5, 10):
-        raise BadField("settings.duration: must be 5 or 10 with a first_frame alone")
+    check_length(order, "settings.duration")
 
 
 def _check_shots(prompt: str, duration: object) -> None:
@@ -189,13 +214,15 @@ def _check_shots(prompt: str, duration: object) -> None:
         raise BadField("prompt: size of a shot must be between 0 and 512")
 
 
-def _draft(order: _Order) -> Draft:
+def make_draft(order: Order) -> Draft:
+    """What is made of an order that passed its checks, for how much."""
     product, settings = order.product, order.settings
     reason = next((word for word in FAILURES if word in order.prompt.lower()), "")
     resolution = str(settings["resolution"])
     frame = next(iter(order.of("first_frame", "image")), None)
-    if frame is not None and frame.size is not None:
-        width, height = frame_size(resolution, *frame.size)
+    shape = frame or next(iter(order.of("last_frame")), None)
+    if shape is not None and shape.size is not None:
+        width, height = frame_size(resolution, *shape.size)
     else:
         width, height = table_size(resolution, str(settings.get("aspect_ratio", "16:9")))
     length = ordered_length(settings)
@@ -208,6 +235,7 @@ def _draft(order: _Order) -> Draft:
     slower = {"720p": 1.0, "1080p": 1.6, "4k": 3.0}[resolution] * (0.5 if "turbo" in product.model else 1.0)
     shown: dict[str, object] = {"settings": settings, "options": order.options, "units": format(units.normalize(), "f")}
     shown |= {"contents": [item.shown for item in order.materials]} if product.materials else {"prompt": order.prompt}
+    shown |= {"legacy": order.legacy} if order.legacy is not None else {}
     return Draft(
         model=product.model,
         prompt=order.prompt,
@@ -228,12 +256,12 @@ def ordered_length(settings: Mapping[str, object]) -> int:
     return value if is_int(value) else _FOLLOWED_S
 
 
-def _case(order: _Order) -> str:
+def _case(order: Order) -> str:
     """The row of the price list."""
     if order.product.family == "motion-control":
         return "motion"
     if order.of(*VIDEOS):
         return "video"
-    if order.of("voice"):
+    if order.of("voice") and "voice" in order.product.materials:  # no price is known of 3.0 with a voice
         return "voice"
     return "native" if order.settings.get("audio") == "native" else "silent"

@@ -1,27 +1,28 @@
-"""OpenAI's door: `/openai/v1/videos` as api.openai.com served it until 2026-09-24.
-
-Remix, edits, extensions and characters have their routes and answer that they are not served.
-"""
+"""OpenAI's door: all ten operations of `/openai/v1/videos` as api.openai.com served them until 2026-09-24."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio.to_thread
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from multivideo.sandbox.faults import Fault, deliver
-from multivideo.sandbox.jobs import Job, JobStore, State
-from multivideo.sandbox.openai_order import read_fields, read_order, refuse
-from multivideo.sandbox.render import spritesheet, thumbnail
+from multivideo.sandbox.footage import opening_of
+from multivideo.sandbox.jobs import Draft, Job, JobStore, State
+from multivideo.sandbox.openai_characters import CharacterDesk
+from multivideo.sandbox.openai_fields import Upload, read_fields, refuse
+from multivideo.sandbox.openai_order import read_order
+from multivideo.sandbox.openai_sequel import Sequel, Source, read_edit, read_extension, read_remix, source_of, uploaded
+from multivideo.sandbox.render import Clip, spritesheet, thumbnail
 from multivideo.sandbox.wire import Refused, Reply, Request, file_reply, json_reply
 
 __all__ = ["OpenAIDoor"]
 
 _NAME = "openai"
-_LATER = ("edits", "extensions", "characters")
+_WORDS = ("edits", "extensions", "characters")  # paths of their own, which only look like those of a video
 _FAILURES = {
     "moderation_blocked": "Your request was blocked by our moderation system.",
     "video_generation_failed": "Video generation failed due to an internal error.",
@@ -43,6 +44,10 @@ class OpenAIDoor:
     """The Videos API."""
 
     _store: JobStore
+    _characters: CharacterDesk = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._characters = CharacterDesk(self._store, _NAME, _fault_reply)
 
     async def handle(self, request: Request) -> Reply:
         """Any answer of this door, with the headers that every one of them has."""
@@ -66,22 +71,47 @@ class OpenAIDoor:
                 return self._create(request, key)
             case "GET", ("v1", "videos"):
                 return self._list(request, key)
-            case "POST", ("v1", "videos", name) if name in _LATER:
-                raise refuse(404, f"This emulator does not serve POST /v1/videos/{name} yet.")
-            case "GET", ("v1", "videos", "characters", name):
-                raise refuse(404, f"Character with id '{name}' not found.")
-            case "POST", ("v1", "videos", _, "remix"):
-                raise refuse(404, "This emulator does not serve POST /v1/videos/{video_id}/remix yet.")
-            case "GET", ("v1", "videos", name) if name:
+            case "POST", ("v1", "videos", "edits"):
+                return await self._continue(request, key, read_edit(read_fields(request)))
+            case "POST", ("v1", "videos", "extensions"):
+                return await self._continue(request, key, read_extension(read_fields(request)))
+            case "POST", ("v1", "videos", "characters"):
+                return self._characters.create(request, key)
+            case "GET", ("v1", "videos", "characters", name) if name:
+                return self._characters.show(name, key)
+            case "POST", ("v1", "videos", name, "remix") if name:
+                return await self._continue(request, key, read_remix(read_fields(request), name))
+            case "GET", ("v1", "videos", name) if name and name not in _WORDS:
                 return self._get(name, key)
-            case "DELETE", ("v1", "videos", name) if name:
+            case "DELETE", ("v1", "videos", name) if name and name not in _WORDS:
                 return self._delete(name, key)
             case "GET", ("v1", "videos", name, "content"):
                 return await self._content(request, name, key)
         raise _no_such_call(request)
 
     def _create(self, request: Request, key: str) -> Reply:
-        draft = read_order(read_fields(request))
+        def check_characters(ids: Sequence[str], prompt: str) -> None:
+            self._characters.check(ids, prompt, key)
+
+        return self._accept(request, key, read_order(read_fields(request), check_characters))
+
+    async def _continue(self, request: Request, key: str, order: Sequel) -> Reply:
+        """A new job from a finished one, or from a file."""
+        if isinstance(order.video, Upload):
+            source = uploaded(order, order.video)
+        else:
+            source = await self._source(order.video, key)
+        return self._accept(request, key, order.draft(source))
+
+    async def _source(self, name: str, key: str) -> Source:
+        job = self._find(name, key)
+        if job.gone:
+            raise _not_found(name)
+        clip = self._finished(job, refuse(400, f"Video with id '{name}' is not completed."))
+        first = opening_of(clip, await self._store.pool.fetch(clip))
+        return source_of(job, clip, first)
+
+    def _accept(self, request: Request, key: str, draft: Draft) -> Reply:
         created = int(self._store.clock.wall())
         job = self._store.accept(request, _NAME, key, draft, f"video_{created:08x}{self._store.hex(24)}", _fault_reply)
         return json_reply(200, _video(job, job.created, State.QUEUED))
@@ -129,12 +159,10 @@ class OpenAIDoor:
         if variant not in ("video", "thumbnail", "spritesheet"):
             message = f"Invalid value: '{variant}'. Supported values are: 'video', 'thumbnail', and 'spritesheet'."
             raise refuse(400, message, code="invalid_value", param="variant")
-        state = job.state(self._store.clock.wall())
-        if state is State.EXPIRED:
-            raise refuse(404, f"The files of video '{name}' have expired.")
-        if state is not State.DONE or "download_late" in hits:
+        clip = self._finished(job, refuse(404, _NOT_READY))
+        if "download_late" in hits:
             raise refuse(404, _NOT_READY)
-        data = await self._store.pool.fetch(job.clips[0])
+        data = await self._store.pool.fetch(clip)
         if variant == "video":
             return deliver(request, hits, data, "video/mp4", _attachment(f"{name}.mp4"))
         if variant == "thumbnail":
@@ -142,6 +170,15 @@ class OpenAIDoor:
             return file_reply(request, still, "image/webp", _attachment(f"{name}.webp"))
         still = await self._still(spritesheet, data)
         return file_reply(request, still, "image/jpeg", _attachment(f"{name}.jpg"))
+
+    def _finished(self, job: Job, unfinished: Refused) -> Clip:
+        """The file of a job; `unfinished` is raised where there is none yet, or will be none."""
+        state = job.state(self._store.clock.wall())
+        if state is State.EXPIRED:
+            raise refuse(404, f"The files of video '{job.id}' have expired.")
+        if state is not State.DONE:
+            raise unfinished
+        return job.clips[0]
 
     async def _still(self, draw: Callable[[bytes], bytes], data: bytes) -> bytes:
         with self._store.clock.working():
@@ -175,7 +212,7 @@ def _no_such_call(request: Request) -> Refused:
     """The path is known and its methods are others, or the path is not known."""
     path = "/" + "/".join(request.segments[1:])
     match request.segments[1:]:
-        case ("v1", "videos") | ("v1", "videos", _, "content" | "remix"):
+        case ("v1", "videos") | ("v1", "videos", "characters", _) | ("v1", "videos", _, "content" | "remix"):
             known = True
         case ("v1", "videos", name):
             known = bool(name)
@@ -230,7 +267,7 @@ def _video(job: Job, now: float, state: State | None = None) -> dict[str, object
         "prompt": job.draft.prompt,
         "size": job.request["size"],
         "seconds": job.request["seconds"],
-        "remixed_from_video_id": None,
+        "remixed_from_video_id": job.request["video"] if job.request.get("operation") == "remix" else None,
         "error": {"code": code, "message": _FAILURES[code]} if failed else None,
     }
 

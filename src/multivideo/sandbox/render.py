@@ -18,6 +18,7 @@ from attrs import frozen
 from PIL import Image
 
 from multivideo.sandbox.card import Card, flash_box, overlay_box
+from multivideo.sandbox.flaws import FLAWS
 from multivideo.sandbox.frames import Orb, Scene, picture, planes_of
 from multivideo.sandbox.glyphs import Planes
 from multivideo.sandbox.ground import Dice, Palette, paint
@@ -51,6 +52,7 @@ class Clip:
         fps: frames per second.
         audio: False gives a file without an audio stream.
         first_frame: a PNG, JPEG or WebP file from which the clip starts, stretched to its size.
+        flaws: what shall be wrong in it, names of `FLAWS`.
     """
 
     model: str
@@ -62,6 +64,7 @@ class Clip:
     fps: int
     audio: bool
     first_frame: bytes | None = None
+    flaws: tuple[str, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -109,6 +112,8 @@ def _x264(clip: Clip) -> dict[str, str]:
 
 def _sound_blocks(clip: Clip) -> Iterator[av.AudioFrame]:
     samples = soundtrack(clip.frames / clip.fps, Dice("voice", clip.model, clip.seed).roll())
+    for name in clip.flaws:
+        samples = FLAWS[name].sound(samples)
     for start in range(0, len(samples), 1024):
         block = samples[start : start + 1024]
         frame = av.AudioFrame.from_ndarray(np.stack([block, block]), "fltp", "stereo")
@@ -126,14 +131,19 @@ def _pictures(clip: Clip) -> Iterator[av.VideoFrame]:
     note = f"seed {clip.seed}"
     card = Card(clip.width, clip.height, palette.accent, model=clip.model, prompt=clip.prompt, note=note)
     frame = av.VideoFrame(clip.width, clip.height, "yuv420p")
-    stop = STOP.get()
+    stop, flaws = STOP.get(), [FLAWS[name] for name in clip.flaws]
     for index in range(clip.frames):
         if stop is not None and stop.is_set():
             raise InterruptedError("the emulator was closed")
         frame.make_writable()
         planes = planes_of(frame)
-        scene.draw(planes, index, index / clip.fps)
-        card.draw(planes, index, frames=clip.frames, fps=clip.fps)
+        shown = index
+        for flaw in flaws:
+            shown = flaw.frame(shown)
+        scene.draw(planes, shown, shown / clip.fps)
+        card.draw(planes, shown, frames=clip.frames, fps=clip.fps)
+        for flaw in flaws:
+            flaw.picture(planes)
         frame.pts = index
         yield frame
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json as json_module
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, cast
 
+import anyio
 import uvicorn
 from attrs import define
 from starlette.requests import ClientDisconnect, Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from multivideo.sandbox.core import DOORS, Emulator
+from multivideo.sandbox.line import LineBroken
 from multivideo.sandbox.wire import ConnectionLost, Reply
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ __all__ = ["run", "running", "serve"]
 
 _MAX_BODY = 128 * 1024 * 1024  # a 50 MB picture in Base64, with room
 _TRANSPORT = "multivideo.transport"
+_HALF_HEADERS = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-le"
 
 
 class _Protocol(H11Protocol):
@@ -56,16 +60,15 @@ class _App:
             body = await _read(Request(scope, receive))
             reply = Reply.of(413, b"too large", "text/plain") if body is None else await self._ask(scope, body)
             await _answer(reply, send)
-        except ConnectionLost:
-            scope[_TRANSPORT].close()  # what was written is still sent, then the line is dead
-            await _gone(receive)
+        except ConnectionLost as lost:
+            await _break(lost, scope[_TRANSPORT], receive)
         except ClientDisconnect:
             return
 
     async def _ask(self, scope: Scope, body: bytes) -> Reply:
         path = scope["raw_path"].decode("ascii") + ("?" + scope["query_string"].decode("ascii")).rstrip("?")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        return await self._emulator(scope["method"], path, headers, body)
+        return await self._emulator.answer(scope["method"], path, headers, body)
 
 
 async def _read(request: Request) -> bytes | None:
@@ -84,6 +87,23 @@ async def _answer(reply: Reply, send: Send) -> None:
     async for chunk in reply.body:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _break(lost: ConnectionLost, transport: asyncio.Transport, receive: Receive) -> None:
+    """Let the line die as it was told to: in the middle of headers, by a reset, or after a silence."""
+    how = lost.how if isinstance(lost, LineBroken) else "close"
+    if isinstance(lost, LineBroken) and how == "stall":
+        with anyio.move_on_after(lost.seconds):
+            await _gone(receive)
+    if how == "half_headers":
+        transport.write(_HALF_HEADERS)
+    if how == "reset":
+        # With a linger of 0 the kernel throws away what was not sent and resets the connection.
+        line = transport.get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    transport.close()  # what was written is still sent, then the line is dead
+    await _gone(receive)
 
 
 async def _gone(receive: Receive) -> None:
@@ -153,9 +173,22 @@ def running(emulator: Emulator, *, host: str = "127.0.0.1", port: int = 0) -> It
             thread.join(10)
 
 
-def run(port: int, latency: float | None, file_uris: str, json: bool) -> int:
+def run(
+    port: int,
+    latency: float | None,
+    file_uris: str,
+    json: bool,
+    *,
+    post_callbacks: bool = False,
+    webhook_secret: str | None = None,
+) -> int:
     """What `multivideo sandbox` does: serve until Ctrl-C and tell where; the exit code."""
-    emulator = Emulator(latency=latency, file_uris=cast("Literal['upstream', 'self']", file_uris))
+    emulator = Emulator(
+        latency=latency,
+        file_uris=cast("Literal['upstream', 'self']", file_uris),
+        post_callbacks=post_callbacks,
+        webhook_secret=webhook_secret,
+    )
 
     def tell(url: str) -> None:
         if json:

@@ -184,7 +184,7 @@ def _unwritable(folder: Path, error: OSError) -> LedgerError:
     return LedgerError(
         f"The video could not be written to {folder} ({error.strerror}).",
         field="save_to",
-        hint="make room or choose another folder; resume the job to fetch it again without paying",
+        hint="make room or choose another folder; resume error.ref to fetch it again without paying",
         charged="yes",
     )
 
@@ -192,6 +192,6 @@ def _unwritable(folder: Path, error: OSError) -> LedgerError:
 def _failed(channel: Channel, what: str) -> DownloadFailed:
     return DownloadFailed(
         f"The video of {channel.provider.name} could not be fetched: {what}.",
-        hint="the job is made and paid: resume it to fetch the file again, at no further cost",
+        hint="the job is made and paid: resume error.ref to fetch the file again, at no further cost",
         provider=channel.provider.name,
     )

@@ -98,7 +98,13 @@ class Sender:
         was cancelled meanwhile.
         """
         known = tuple([await self.run(channel, exchange, kind, on_retry) for exchange in step.before])
-        return await self.run(channel, step.last(known), kind, on_retry, keep)
+        try:
+            return await self.run(channel, step.last(known), kind, on_retry, keep)
+        except MultiVideoError as error:
+            other = step.instead(error) if step.instead is not None and error.charged == "no" else None
+            if other is None:
+                raise
+        return await self.run(channel, other, kind, on_retry, keep)
 
     async def run(
         self,
@@ -258,8 +264,14 @@ async def _to_its_end(call: Callable[[], Awaitable[T]]) -> T:
             except Exception as error:  # noqa: BLE001 - raised below: a task group would wrap it
                 failures.append(error)
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(shielded)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(shielded)
+    except anyio.get_cancelled_exc_class():
+        # whoever cancelled must still hear that a paid job may run; a clean end gives way to the cancel
+        if failures and isinstance(failures[0], TryFailed) and isinstance(failures[0].error, OutcomeUnknown):
+            raise failures[0] from None
+        raise
     if failures:
         raise failures[0]
     return results[0]

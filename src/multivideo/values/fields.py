@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import evolve
 
+from .clips import Clip
 from .credits import Credits
 from .media import Media, with_article
 from .words import RATIOS, RESOLUTIONS, Brief, Shot
@@ -124,9 +125,9 @@ def _pictures(value: Any) -> tuple[Media, ...]:
     return tuple(_picture(item) for item in value)
 
 
-def _clip(value: Any) -> Any:
+def _clip(value: Any) -> Clip:
     try:
-        return Media.clip(value)
+        return Clip.of(value)
     except ValueError as error:
         raise Wrong(str(error), "a video: path, https or gs URL, bytes, or Video") from None
 

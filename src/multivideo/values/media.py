@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 
 from ..files.sniff import HEAD_BYTES, ImageFacts, image_facts
 
-__all__ = ["Media", "MediaSource"]
+__all__ = ["Media", "MediaSource", "from_address", "regular_file", "with_article"]
 
 MediaSource = Any  # a path, an https URL, bytes, a PIL image, or a Video
 
@@ -41,11 +41,11 @@ class Media:
         Raises: ValueError saying what it is instead of a PNG, JPEG or WebP picture.
         """
         if isinstance(source, cls):
-            return _checked(source)
+            return source.checked()
         if isinstance(source, type):
             raise ValueError(f"the class {source.__name__}")
-        if isinstance(source, str) and _SCHEME.match(source):
-            return cls(url=_checked_url(source))
+        if (url := from_address(source)) is not None:
+            return cls(url=url)
         if isinstance(source, str | Path):
             return _picture_file(Path(source))
         if isinstance(source, bytes | bytearray | memoryview):
@@ -56,24 +56,13 @@ class Media:
             return _picture_bytes(_png(source))
         raise ValueError(with_article(type(source).__name__))
 
-    @classmethod
-    def clip(cls, source: MediaSource) -> MediaSource:
-        """The clip that a user gave: a Video as it is, a path, URL or bytes as `Media`; nothing is read.
-
-        Raises: ValueError saying what it is instead.
-        """
-        if isinstance(source, cls):
-            return _checked(source)
-        if isinstance(source, str) and _SCHEME.match(source):
-            return cls(url=_checked_url(source))
-        if isinstance(source, str | Path):
-            path = _regular(Path(source))
-            return cls(path=path, size_bytes=path.stat().st_size)
-        if isinstance(source, bytes | bytearray | memoryview) and len(source):
-            return cls(data=bytes(source), size_bytes=len(source))
-        if hasattr(source, "last_frame") and hasattr(source, "sha256") and not isinstance(source, type):  # a Video
-            return source
-        raise ValueError(with_article(type(source).__name__))
+    def checked(self) -> Media:
+        """The same. Raises: ValueError where it says no place, or a bad address."""
+        if self.path is None and self.data is None and self.url is None:
+            raise ValueError("a Media of nothing")
+        if self.url is not None:
+            _checked_url(self.url)
+        return self
 
     def loaded(self) -> Media:
         """The same with its bytes in memory, where they are a file's. Reads that file: not for pure code."""
@@ -90,12 +79,12 @@ def with_article(noun: str) -> str:
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
-def _checked(media: Media) -> Media:
-    if media.path is None and media.data is None and media.url is None:
-        raise ValueError("a Media of nothing")
-    if media.url is not None:
-        _checked_url(media.url)
-    return media
+def from_address(source: MediaSource) -> str | None:
+    """The address that a source is, None: it is none.
+
+    Raises: ValueError for an address that no vendor can fetch.
+    """
+    return _checked_url(source) if isinstance(source, str) and _SCHEME.match(source) else None
 
 
 def _checked_url(url: str) -> str:
@@ -116,7 +105,7 @@ def _checked_url(url: str) -> str:
     return url
 
 
-def _regular(path: Path) -> Path:
+def regular_file(path: Path) -> Path:
     """The file, if it is one that ends: a pipe or a device would be read for ever."""
     try:
         path = path.expanduser()
@@ -136,7 +125,7 @@ def _name(path: Path) -> str:
 
 
 def _picture_file(given: Path) -> Media:
-    path = _regular(given)
+    path = regular_file(given)
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)

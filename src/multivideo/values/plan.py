@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from ..errors import NoRoute
 from .credits import Credits
@@ -72,6 +72,10 @@ class Quote:
     breakdown: tuple[QuoteLine, ...]
     certainty: str
 
+    def __str__(self) -> str:
+        lines = "; ".join(f"{line.what} at {line.rate}" for line in self.breakdown)
+        return f"{self.upper_bound}, {self.certainty}{': ' if lines else ''}{lines}"
+
 
 @frozen
 class Segment:
@@ -87,6 +91,8 @@ class Segment:
     audio: bool
     samples: tuple[int, ...] = (1,)
     """How many takes each call gives: one number a call."""
+    file_seconds: float | None = field(default=Factory(lambda self: float(self.seconds), takes_self=True))
+    """Length of the finished file: `seconds`, which is paid for, unless it holds its source; None: not known."""
 
 
 @frozen
@@ -170,7 +176,7 @@ class RoutingPolicy(Protocol):
         ...
 
 
-@frozen
+@frozen(repr=False)
 class Plan:
     """Every candidate in order, every other with its reasons. The first candidate is what would run."""
 
@@ -220,3 +226,7 @@ class Plan:
         from .tables import plan_text
 
         return plan_text(self)
+
+    def __repr__(self) -> str:
+        what = f"{self.first.name}, {self.first.quote.upper_bound}" if self.ranked else "nothing can make it"
+        return f"<Plan: {what}; {len(self.ranked)} can, {len(self.rejected)} cannot; print() shows all>"

@@ -6,12 +6,13 @@ import json
 import math
 import re
 
-from attrs import asdict, field, frozen
+from attrs import Factory, asdict, field, frozen
+from attrs.converters import optional
 
 from ..errors import InvalidRequest, Problem
 from ..shapes import Unreadable, read
 
-__all__ = ["AttemptRef", "JobRef", "VendorRef"]
+__all__ = ["AttemptRef", "JobRef", "VendorHandle", "VendorRef"]
 
 FORMAT = 1  # of the JSON; every release reads what any earlier one wrote
 
@@ -32,6 +33,20 @@ class VendorRef:
 
 
 @frozen
+class VendorHandle:
+    """A finished take as its vendor knows it: what extends or edits it there without sending its bytes back.
+
+    `take` counts from 0. `url` is where the vendor keeps the file, None: it does not; it may end at `expires_at`, Unix
+    seconds.
+    """
+
+    ref: VendorRef
+    take: int = 0
+    url: str | None = field(default=None, repr=lambda url: "None" if url is None else "<url>")
+    expires_at: float | None = None
+
+
+@frozen
 class AttemptRef:
     """One accepted submit: what was ordered, and what it may cost."""
 
@@ -47,6 +62,9 @@ class AttemptRef:
     samples: int
     held_micro_usd: int
     submitted_at: float = field(converter=float)
+    file_seconds: float | None = field(
+        default=Factory(lambda self: float(self.seconds), takes_self=True), converter=optional(float)
+    )
 
 
 @frozen

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypedDict
 from attrs import evolve, field, fields, frozen
 
 from ..errors import InvalidRequest, Problem
+from .clips import Clip
 from .credits import Credits
 from .fields import READERS, Wrong
 from .media import Media, MediaSource
@@ -21,7 +22,36 @@ __all__ = ["VideoRequest", "VideoSpec"]
 
 
 class VideoSpec(TypedDict, total=False):
-    """Every option of `generate`, `submit`, `plan` and `quote`. What is left out, the routed model decides."""
+    """Every option of `generate`, `submit`, `plan` and `quote`. What is left out, the routed model decides.
+
+    Attributes:
+        model: "auto", a model, a family (its flagship), or either with its path: "veo-3.1@vertex".
+        duration: seconds of the finished video; of an extension, those that are added.
+        resolution: "720p", "1080p", "4k", or pixels such as "1920x1080".
+        aspect_ratio: "16:9", "9:16" or "1:1"; left out: that of the first frame, else 16:9.
+        fps: frames per second, 1 to 240; a hard need.
+        audio: True: with sound; False: without; None: as the model does by itself.
+        first_frame: the picture to begin with: path, https or gs URL, bytes, PIL image, or a Video's last frame.
+        last_frame: the picture to end with, beside a first frame.
+        reference_images: pictures of who or what shall be seen.
+        source_video: the clip to extend or to change: path, https or gs URL, bytes, or Video.
+        mode: what to do with what was brought along; left out: told from what it is, a clip is extended.
+        negative_prompt: what shall not be seen.
+        seed: from 0, for models that take one.
+        shots: several shots within the clip, each with its own prompt and seconds.
+        count: takes of the same wish, 1 to 100; price and budget cover all.
+        accept_unconfirmed: go on where no source confirms that the model can do it.
+        strict: raise DeliverableMismatch where the file is not what was ordered.
+        brief: what the video is for, told to the policy.
+        policy: who is asked first, for this call.
+        budget: credits of 0.01 USD as a whole number or Decimal, or `usd("5")`; what may cost more is out.
+        deadline: seconds of the whole call; a submit under way is not cut off, which may take two minutes more.
+        tags: words of your own, kept in the result and in the job's reference.
+        save_to: a folder if it ends with "/", is one, or has no suffix, else a file; what is there is replaced.
+        on_event: a function, sync or async, that is told every event of the job.
+        poll_interval: seconds between two looks at the vendor; left out: half of the time gone by, 1 to 10.
+        options: parameters that one vendor alone has: {"kling": {...}}.
+    """
 
     model: str
     duration: float
@@ -73,7 +103,7 @@ class VideoRequest:
     first_frame: Media | None = field(default=None, converter=_given)
     last_frame: Media | None = field(default=None, converter=_given)
     reference_images: tuple[Media, ...] = field(default=(), converter=_given)
-    source_video: Any = field(default=None, repr=lambda clip: "None" if clip is None else f"<{type(clip).__name__}>")
+    source_video: Clip | None = field(default=None, converter=_given)
     mode: str | None = None
     negative_prompt: str | None = field(default=None, repr=lambda text: "None" if text is None else masked(text))
     seed: int | None = None

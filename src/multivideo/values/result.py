@@ -13,7 +13,7 @@ from attrs import field, frozen
 from ..files.inspect import Check
 from .credits import Credits
 from .plan import Plan, Segment
-from .refs import VendorRef
+from .refs import VendorHandle
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,9 +49,14 @@ class Video:
     segments: tuple[Segment, ...] = ()
     created_at: dt.datetime
     tags: Mapping[str, str] = field(factory=dict, hash=False)
-    handle: VendorRef | None = None
+    handle: VendorHandle | None = None
     takes: tuple[Video, ...] = field(default=(), eq=False, repr=False)
     raw: Any = field(default=None, eq=False, repr=False)
+
+    def __str__(self) -> str:
+        sound = "with sound" if self.has_audio else "silent"
+        facts = f"{self.duration:.2f} s, {self.width}x{self.height}, {self.fps:g} fps, {sound}"
+        return f"{self.path}: {self.model}@{self.provider}, {facts}, {self.charge}"
 
     def save(self, path: str | Path) -> Path:
         """Copy the file there; a folder gets the same file name. Returns the path of the copy."""

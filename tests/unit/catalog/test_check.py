@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multivideo.catalog.book import Catalog, price
-from multivideo.catalog.check import Fit, any_of, fit
+from multivideo.catalog.check import Fit, fit
 from multivideo.catalog.facts import Format, ModeFacts, ModelPath
+from multivideo.catalog.phrases import any_of
 from multivideo.files.sniff import ImageFacts
+from multivideo.values.clips import Clip
 from multivideo.values.media import Media
+from multivideo.values.refs import VendorHandle, VendorRef
 from multivideo.values.request import VideoRequest
 from multivideo.values.words import Mode, Shot
 
@@ -242,17 +245,18 @@ def test_a_model_is_refused_before_its_release() -> None:
 
 
 def test_a_mode_that_is_not_built_says_so() -> None:
-    (refusal,) = fitted("veo-3.1@vertex", source_video=b"any", mode="extend").refusals
+    (refusal,) = fitted("kling-3.0-omni@kling", source_video=b"any", mode="edit").refusals
     assert str(refusal).startswith("not built yet in this release: ")
-    allowed = "text to video, a first frame, a first and a last frame or reference images only"
-    assert (refusal.field, refusal.allowed) == ("source_video", allowed)
+    assert refusal.field == "source_video"
+    assert refusal.allowed.startswith("text to video, a first frame,")
 
 
 def test_a_mode_that_the_vendor_lacks_names_those_that_can_be_asked_for() -> None:
     (refusal,) = fitted("veo-3.1@vertex", shots=[Shot("a", 4), Shot("b", 4)]).refusals
     assert refusal.field == "shots"
     assert str(refusal) == (
-        "takes text to video, a first frame, a first and a last frame or reference images only, asked several shots"
+        "takes text to video, a first frame, a first and a last frame, reference images or extending a video only, "
+        "asked several shots"
     )
 
 
@@ -294,7 +298,7 @@ def test_the_seconds_of_shots_are_the_seconds_of_the_clip() -> None:
 
 
 def test_a_path_of_which_nothing_is_built_refuses_without_a_crash() -> None:
-    allowed = refused("veo-3.1@gemini", shots=[Shot("a", 4), Shot("b", 4)])
+    allowed = refused("kling-o1@kling", shots=[Shot("a", 4), Shot("b", 4)])
     assert allowed == {"shots": "nothing: no mode of it is built yet in this release"}
 
 
@@ -451,16 +455,28 @@ def wishes_of_a_row(draw: st.DrawFn) -> tuple[ModelPath, VideoRequest]:
     ratio, size = draw(st.sampled_from(sorted(row.sizes.items())))
     named = row.resolution in {"720p", "1080p", "4k"}
     resolution = draw(st.sampled_from([f"{size[0]}x{size[1]}", *([row.resolution] if named else [])]))
-    frame = picture(*size) if facts.mode is Mode.FIRST_FRAME else None
+    brought: dict[str, Any] = {}
+    if facts.mode in {Mode.FIRST_FRAME, Mode.FIRST_LAST}:
+        brought["first_frame"] = picture(*size)
+    if facts.mode is Mode.FIRST_LAST:
+        brought["last_frame"] = picture(*size)
+    if facts.mode is Mode.REFERENCE:
+        brought["reference_images"] = [picture(*size)] * facts.references_max
+    if facts.mode is Mode.SHOTS:
+        brought["shots"] = [Shot("a door", row.seconds[0])]
+    if facts.clip is not None:
+        handle = VendorHandle(VendorRef(path.path, "f", path.model, path.wire_model, "1"))
+        brought |= {"source_video": Clip(Media(data=b"clip"), handle, 8.0, *size), "mode": facts.mode.value}
+    lengths = [None] if facts.mode is Mode.SHOTS or (facts.clip and facts.clip.as_long) else [None, *row.seconds]
     shape = ratio if ratio in SHAPES and draw(st.booleans()) else None
     request = VideoRequest(
         "a fox",
-        duration=draw(st.sampled_from([None, *row.seconds])),
+        duration=draw(st.sampled_from(lengths)),
         resolution=resolution,
         aspect_ratio=shape,
         fps=draw(st.sampled_from([None, row.fps, *row.claimed_fps])),
         audio=draw(st.sampled_from([None, *row.audio])),
-        first_frame=frame,
+        **brought,
     )
     return path, request
 

@@ -8,13 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import anyio
+import jwt
 import pytest
 
 from multivideo.catalog.book import Catalog, price
 from multivideo.catalog.check import fit
 from multivideo.catalog.facts import Certainty, ModelSpec
 from multivideo.catalog.kling import UNIT
-from multivideo.errors import InvalidRequest, UnsupportedFeature
+from multivideo.errors import InvalidRequest
 from multivideo.providers.accounts import (
     ACCOUNT_KINDS,
     Account,
@@ -24,16 +25,23 @@ from multivideo.providers.accounts import (
     Veo,
     from_environment,
 )
+from multivideo.providers.dialects import DIALECTS
+from multivideo.providers.gemini import GeminiBackend
 from multivideo.providers.kling import KlingBackend
+from multivideo.providers.kling_legacy import KlingLegacyBackend
 from multivideo.providers.openai import OpenAIVideosBackend
 from multivideo.providers.veo import VertexBackend
 from multivideo.secrets import Secret
 from multivideo.values.credits import usd
+from multivideo.values.media import Media
 from multivideo.values.request import VideoRequest
+from multivideo.values.words import Mode
+from multivideo.wire import Order
 
 PATHS = Catalog.default().paths
 TODAY = dt.date(2026, 11, 22)
 KEY = "not-a-real-key-123"
+LONG_KEY = f"{KEY}-of-thirty-two-bytes-or-more"
 GATEWAY = "https://gateway.example/v1"
 ALL_ACCOUNTS: list[Account] = [
     Kling(api_key=KEY),
@@ -167,17 +175,79 @@ def test_half_a_pair_of_keys_and_contradictions_are_refused() -> None:
     assert set(faults(Kling, api_key=KEY, unit_price=Decimal("0.1"))) == {"unit_price"}
 
 
+def test_a_dialect_and_an_access_path_are_backends_of_their_own() -> None:
+    legacy = Kling(access_key=KEY, secret_key=KEY, region="beijing").backend()
+    assert legacy == KlingLegacyBackend("kling", "https://api-beijing.klingai.com", "beijing")
+    relay = Kling(api_key=KEY, dialect="legacy", base_url="https://relay.example/kling")
+    assert relay.backend() == KlingLegacyBackend("kling", "https://relay.example/kling", "")
+    assert Veo(api_key=KEY).backend() == GeminiBackend("gemini", "https://generativelanguage.googleapis.com")
+    litellm = OpenAIVideos(api_key=KEY, base_url=GATEWAY, dialect="litellm")
+    assert litellm.backend() == OpenAIVideosBackend("openai", GATEWAY, DIALECTS["litellm"])
+
+
+def test_the_legacy_protocol_takes_either_kind_of_key() -> None:
+    assert headers(Kling(api_key=KEY, dialect="legacy")) == {"Authorization": f"Bearer {KEY}"}
+    token = headers(Kling(access_key=KEY, secret_key=LONG_KEY))["Authorization"].removeprefix("Bearer ")
+    claims = jwt.decode(token, LONG_KEY, algorithms=["HS256"])  # made by this machine's clock, so it holds now
+    assert claims["iss"] == KEY
+
+
+def test_the_legacy_protocol_serves_its_own_ids_and_limits_and_no_turbo() -> None:
+    rows = {row.model: row for row in Kling(access_key=KEY, secret_key=KEY, name="old").paths(PATHS)}
+    assert {model: row.wire_model for model, row in rows.items()} == {
+        "kling-3.0": "kling-v3",
+        "kling-3.0-omni": "kling-v3-omni",
+        "kling-o1": "kling-video-o1",
+        "kling-2.6": "kling-v2-6",
+        "kling-2.5-turbo": "kling-v2-5-turbo",
+    }
+    assert {row.path for row in rows.values()} == {"old"}
+    found = fit(VideoRequest("A kite", negative_prompt="rain", duration=15, resolution="4k"), rows["kling-3.0"], TODAY)
+    assert found.segment is not None
+    assert fit(VideoRequest("A kite", negative_prompt="rain"), rows["kling-3.0-omni"], TODAY).refusals
+    assert fit(VideoRequest("k" * 2501), rows["kling-3.0"], TODAY).refusals
+
+
+def test_an_order_of_a_legacy_row_is_one_that_its_backend_takes() -> None:
+    account = Kling(access_key=KEY, secret_key=KEY)
+    [row] = [row for row in account.paths(PATHS) if row.model == "kling-3.0"]
+    segment = fit(VideoRequest("A kite", duration=8), row, TODAY).segment
+    assert segment is not None
+    order = Order("mv-1", row.model, row.wire_model, "A kite", segment)
+    body = account.backend().submit(order).last(()).request.json
+    assert body is not None
+    assert (body["model_name"], body["duration"]) == ("kling-v3", "8")
+
+
+def test_the_gemini_api_is_retired_at_google_and_served_at_an_address_of_ones_own() -> None:
+    request = VideoRequest("A kite", duration=8, seed=3)
+    [there] = [row for row in Veo(api_key=KEY).paths(PATHS) if row.model == "veo-3.1"]
+    [here] = [row for row in Veo(api_key=KEY, base_url=GATEWAY).paths(PATHS) if row.model == "veo-3.1"]
+    assert "retired 2026-10-22" in str(fit(request, there, TODAY).refusals)
+    assert fit(request, there, dt.date(2026, 8, 1)).segment is not None
+    found = fit(request, here, TODAY)
+    assert found.refusals == ()
+    assert found.segment is not None
+    assert price(here, found.segment, TODAY).amount == usd("3.20")
+
+
+@pytest.mark.parametrize("models", [None, {"my-wan": ModelSpec(sizes=("1280x720",), seconds=(5,))}])
+def test_litellm_takes_no_picture_by_its_address_whosever_model_it_is(models: dict[str, ModelSpec] | None) -> None:
+    request = VideoRequest("A kite", first_frame=Media(url="https://media.example/a.png"), aspect_ratio="16:9")
+    for dialect, refused in (("openai", False), ("litellm", True)):
+        account = OpenAIVideos(api_key=KEY, base_url=GATEWAY, dialect=dialect, models=models)  # type: ignore[arg-type]
+        row = account.paths(PATHS)[0]
+        assert bool(fit(request, row, TODAY).refusals) is refused, dialect
+
+
 @pytest.mark.parametrize(
     "account",
-    [Kling(access_key=KEY, secret_key=KEY), Veo(api_key=KEY), OpenAIVideos(api_key=KEY, dialect="litellm")],
-    ids=["legacy", "gemini", "litellm"],
+    [Kling(access_key=KEY, secret_key=KEY), OpenAIVideos(api_key=KEY, base_url=GATEWAY, dialect="litellm")],
+    ids=["legacy", "litellm"],
 )
-def test_what_is_not_built_yet_is_described_and_says_so(account: Account) -> None:
-    rows = account.paths(PATHS)
-    assert rows
-    assert not any(facts.built for row in rows for facts in row.modes)
-    with pytest.raises(UnsupportedFeature, match="not built yet"):
-        account.backend()
+def test_a_dialect_offers_no_more_than_is_built_for_it(account: Account) -> None:
+    built = {facts.mode for row in account.paths(PATHS) for facts in row.modes if facts.built}
+    assert built == {Mode.TEXT, Mode.FIRST_FRAME}
 
 
 def test_an_account_serves_the_rows_of_its_path_under_its_own_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 
 import pytest
@@ -19,15 +20,29 @@ from multivideo.errors import (
     RateLimited,
     UnsupportedFeature,
 )
+from multivideo.providers.dialects import DIALECTS
 from multivideo.providers.openai import OpenAIVideosBackend
 from multivideo.values.media import Media
 from multivideo.values.plan import Segment
 from multivideo.values.refs import VendorRef
 from multivideo.values.words import Mode
-from multivideo.wire import Asset, JobState, JobStatus, LookUp, Order, Part, Resend, WireRequest, WireResponse
+from multivideo.wire import (
+    Asset,
+    Exchange,
+    JobState,
+    JobStatus,
+    LookUp,
+    Order,
+    Part,
+    Resend,
+    SweepPage,
+    WireRequest,
+    WireResponse,
+)
 
 BASE = "https://gateway.example/v1"
 OPENAI = OpenAIVideosBackend("openai", BASE)
+LITELLM = OpenAIVideosBackend("openai", BASE, DIALECTS["litellm"])
 VIDEO = "video_6abc0f80c1d4819095f2b7a1e03d44c2"
 REF = VendorRef("openai", "openai-videos", "sora-2", "sora-2", VIDEO)
 EIGHT_SECONDS = Segment(
@@ -79,6 +94,54 @@ def test_a_picture_in_memory_goes_as_a_file_of_a_form(order: Orders, frame: Medi
         Part("loop", "true"),
         Part("input_reference", frame.data or b"", "first_frame.png", "image/png"),
     )
+
+
+def refused_form(answer: Answers, order: Orders, frame: Media) -> MultiVideoError:
+    with pytest.raises(InvalidRequest) as refused:
+        accepted(order("sora-2", first_frame=frame), answer("openai/refused_file"))
+    return refused.value
+
+
+def test_a_file_that_is_refused_for_its_form_is_sent_once_more_as_an_object(
+    answer: Answers, order: Orders, frame: Media
+) -> None:
+    wanted = order("sora-2", first_frame=frame, options={"quality": "draft"})
+    step = OPENAI.submit(wanted)
+    assert step.instead is not None
+    other = step.instead(refused_form(answer, order, frame))
+    assert other is not None
+    assert other.request == WireRequest(
+        "POST",
+        f"{BASE}/videos",
+        json={
+            "model": "sora-2",
+            "prompt": "A kite over dunes",
+            "seconds": "8",
+            "size": "1280x720",
+            "input_reference": {"image_url": f"data:image/png;base64,{base64.b64encode(frame.data or b'').decode()}"},
+            "quality": "draft",
+        },
+        headers={"Idempotency-Key": "mv-attempt-1"},
+        resend=Resend.IF_UNSENT,
+    )
+    assert other.read(answer("openai/created")) == REF
+
+
+def test_a_picture_that_has_one_form_alone_is_sent_in_no_other(answer: Answers, order: Orders, frame: Media) -> None:
+    error = refused_form(answer, order, frame)
+    by_address = order("sora-2", first_frame=Media(url="https://media.example/a.png"))
+    steps = [OPENAI.submit(by_address), LITELLM.submit(order("sora-2", first_frame=frame))]
+    assert [step.instead and step.instead(error) for step in steps] == [None, None]
+
+
+@pytest.mark.parametrize("name", ["refused_picture_size", "refused_seconds_integer", "refused_sentinel", "refused_key"])
+def test_no_other_refusal_changes_the_form(answer: Answers, order: Orders, frame: Media, name: str) -> None:
+    step, error = OPENAI.submit(order("sora-2", first_frame=frame)), OPENAI.refusal(answer(f"openai/{name}"))
+    with pytest.raises(MultiVideoError) as refused:
+        step.last(()).read(answer(f"openai/{name}"))
+    assert error is not None
+    assert step.instead is not None
+    assert (step.instead(error), step.instead(refused.value)) == (None, None)
 
 
 def test_a_picture_by_address_goes_as_an_object(order: Orders) -> None:
@@ -364,8 +427,20 @@ def lost(**more: object) -> LookUp:
     )
 
 
+def looked_up(**more: object) -> Exchange[tuple[JobStatus, ...]]:
+    exchange = OPENAI.look_up(lost(**more))
+    assert exchange is not None
+    return exchange
+
+
+def swept(since: float, cursor: str | None = None) -> Exchange[SweepPage]:
+    exchange = OPENAI.sweep(since=since, cursor=cursor)
+    assert exchange is not None
+    return exchange
+
+
 def test_a_lost_submit_is_looked_for_by_time_prompt_size_and_seconds(answer: Answers) -> None:
-    exchange = OPENAI.look_up(lost())
+    exchange = looked_up()
     assert exchange.request == WireRequest("GET", f"{BASE}/videos?limit=100&order=desc")
     [found] = exchange.read(answer("openai/list"))
     assert found.remote_id == VIDEO
@@ -381,41 +456,41 @@ def test_a_lost_submit_is_looked_for_by_time_prompt_size_and_seconds(answer: Ans
     ],
 )
 def test_a_job_that_differs_in_one_thing_is_not_the_lost_one(answer: Answers, wrong: dict[str, object]) -> None:
-    assert OPENAI.look_up(lost(**wrong)).read(answer("openai/list")) == ()
+    assert looked_up(**wrong).read(answer("openai/list")) == ()
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(8, 1), (8.0, 1), ("8", 1), (None, 1), (12, 0), (7.5, 0)])
 def test_seconds_speak_for_or_against_a_job_however_they_are_written(
     answer: Answers, seconds: object, count: int
 ) -> None:
-    found = OPENAI.look_up(lost()).read(answer(body={"data": [{"id": "v", "status": "queued", "seconds": seconds}]}))
+    found = looked_up().read(answer(body={"data": [{"id": "v", "status": "queued", "seconds": seconds}]}))
     assert len(found) == count
 
 
 def test_every_job_that_may_be_the_lost_one_is_told(answer: Answers) -> None:
     bare = {"id": "video_b", "status": "queued"}
     dated = {"id": "video_c", "status": "queued", "model": "sora-2-2025-12-08", "seconds": "8", "size": "1280x720"}
-    found = OPENAI.look_up(lost()).read(answer(body={"data": [bare, dated, {"strange": 1}]}))
+    found = looked_up().read(answer(body={"data": [bare, dated, {"strange": 1}]}))
     assert [status.remote_id for status in found] == ["video_b", "video_c"]
 
 
 def test_a_sweep_goes_on_until_jobs_are_older_than_asked(answer: Answers) -> None:
-    exchange = OPENAI.sweep(since=1790709000.0, cursor="video_z")
+    exchange = swept(since=1790709000.0, cursor="video_z")
     assert exchange.request.url == f"{BASE}/videos?limit=100&order=desc&after=video_z"
     page = exchange.read(answer("openai/list"))
     assert (len(page.statuses), page.cursor) == (2, "video_6abc0f70a0b1c2d3e4f5a6b7c8d9e0f1")
-    last = OPENAI.sweep(since=1790709630.0).read(answer("openai/list"))
+    last = swept(since=1790709630.0).read(answer("openai/list"))
     assert (len(last.statuses), last.cursor) == (1, None)
-    assert OPENAI.sweep(since=0).read(answer("openai/list_empty")).cursor is None
+    assert swept(since=0).read(answer("openai/list_empty")).cursor is None
 
 
 def test_a_strange_row_does_not_end_a_sweep_and_the_same_page_does(answer: Answers) -> None:
     listed = answer("openai/list").json()
     strange = answer(body={**listed, "data": [{"strange": 1}, {"id": "\ud800", "status": "queued"}, *listed["data"]]})
-    page = OPENAI.sweep(since=1790709000.0).read(strange)
+    page = swept(since=1790709000.0).read(strange)
     assert (len(page.statuses), page.cursor) == (2, listed["last_id"])
-    assert OPENAI.sweep(since=1790709000.0, cursor=listed["last_id"]).read(answer("openai/list")).cursor is None
-    bare = OPENAI.sweep(since=1790709000.0).read(answer(body={"data": listed["data"], "has_more": True}))
+    assert swept(since=1790709000.0, cursor=listed["last_id"]).read(answer("openai/list")).cursor is None
+    bare = swept(since=1790709000.0).read(answer(body={"data": listed["data"], "has_more": True}))
     assert bare.cursor == listed["data"][-1]["id"]
 
 
@@ -425,3 +500,76 @@ def test_the_probe_reads_one_row_and_tells_a_bad_key(answer: Answers) -> None:
     probe.read(answer("openai/list_empty"))
     with pytest.raises(AuthenticationFailed):
         probe.read(answer("openai/refused_key"))
+
+
+LITELLM_ID = (
+    "video_bGl0ZWxsbTpjdXN0b21fbGxtX3Byb3ZpZGVyOnZlcnRleF9haTttb2RlbF9pZDp2ZW8tMy4xO3ZpZGVvX2lkOnByb2plY3RzL2RlbW8vbG9j"
+    "YXRpb25zL3VzLWNlbnRyYWwxL3B1Ymxpc2hlcnMvZ29vZ2xlL21vZGVscy92ZW8tMy4xLWdlbmVyYXRlLTAwMS9vcGVyYXRpb25zLzZmMWMwZjFlO2"
+    "RlcGxveW1lbnRfaWQ6ZD9+ID4+Pz4="
+)
+LITELLM_REF = VendorRef("openai", "openai-videos", "veo-3.1", "veo-3.1", LITELLM_ID)
+
+
+def at_litellm(response: WireResponse) -> JobStatus:
+    return LITELLM.poll(LITELLM_REF).read(response)
+
+
+def test_litellm_takes_a_picture_as_a_file_and_none_by_an_address(order: Orders, frame: Media) -> None:
+    request = LITELLM.submit(order("veo-3.1", first_frame=frame)).last(()).request
+    assert request.parts[-1] == Part("input_reference", frame.data or b"", "first_frame.png", "image/png")
+    with pytest.raises(UnsupportedFeature) as refused:
+        LITELLM.submit(order("veo-3.1", first_frame=Media(url="https://media.example/a.png")))
+    assert refused.value.field == "first_frame"
+
+
+def test_an_id_of_litellm_is_kept_as_it_came_and_percent_encoded(answer: Answers, order: Orders) -> None:
+    ref = LITELLM.submit(order("veo-3.1")).last(()).read(answer("litellm/created"))
+    assert ref == LITELLM_REF
+    path = LITELLM.poll(ref).request.url.removeprefix(f"{BASE}/videos/")
+    assert path == LITELLM_ID.replace("+", "%2B").replace("=", "%3D")
+
+
+def test_processing_is_running_and_nulls_are_borne(answer: Answers) -> None:
+    status = at_litellm(answer("litellm/processing"))
+    assert (status.state, status.word, status.percent, status.poll_after_s) == (
+        JobState.RUNNING,
+        "processing",
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize("name", ["completed", "completed_by_another_deployment"])
+def test_a_job_keeps_the_id_that_it_was_made_with(answer: Answers, name: str) -> None:
+    status = at_litellm(answer(f"litellm/{name}"))
+    assert (status.state, status.remote_id) == (JobState.SUCCEEDED, LITELLM_ID)
+    assert status.assets == (Asset(f"{LITELLM.poll(LITELLM_REF).request.url}/content", signed=True),)
+
+
+def test_a_gateways_unavailable_proves_nothing_and_its_other_refusals_do(answer: Answers, order: Orders) -> None:
+    read = LITELLM.submit(order("veo-3.1")).last(()).read
+    kinds = {
+        "unavailable": OutcomeUnknown,  # it may be said of a second try
+        "internal": OutcomeUnknown,
+        "refused_key": AuthenticationFailed,
+        "refused_model": InvalidRequest,
+        "rate_limited": RateLimited,
+    }
+    for name, kind in kinds.items():
+        with pytest.raises(kind) as refused:
+            read(answer(f"litellm/{name}"))
+        assert type(refused.value) is kind, name
+
+
+def test_where_not_all_jobs_are_listed_nothing_is_looked_up(answer: Answers) -> None:
+    assert LITELLM.look_up(lost()) is None
+    assert LITELLM.sweep(since=0.0) is None
+    probe = LITELLM.probe()
+    assert probe.request == WireRequest("GET", f"{BASE}/models")
+    probe.read(answer("litellm/models"))
+
+
+def test_every_dialect_reads_the_four_words_of_openai() -> None:
+    words = {"queued": "pending", "in_progress": "running", "completed": "succeeded", "failed": "failed"}
+    for dialect in DIALECTS.values():
+        assert {word: dialect.states[word] for word in words} == words

@@ -21,7 +21,8 @@ from multivideo.errors import (
     RateLimited,
     UnsupportedFeature,
 )
-from multivideo.providers.veo import SUPPORT_CODES, VertexBackend
+from multivideo.providers.google_words import SUPPORT_CODES
+from multivideo.providers.veo import VertexBackend
 from multivideo.values.media import Media
 from multivideo.values.refs import VendorRef
 from multivideo.wire import Asset, JobState, JobStatus, LookUp, Order, Resend, WireRequest, WireResponse

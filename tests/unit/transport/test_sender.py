@@ -282,6 +282,50 @@ async def test_a_step_asks_what_it_needs_first_and_pays_last() -> None:
     ]
 
 
+OTHER_FORM = "/jobs/in-another-form"
+
+
+def with_another_form() -> Step[Any]:
+    """A paid step that is sent in another form, where the key is refused and for nothing else."""
+    other = exchange(Resend.IF_UNSENT, OTHER_FORM)
+    return Step.of(exchange(Resend.IF_UNSENT), lambda error: other if isinstance(error, AuthenticationFailed) else None)
+
+
+async def test_a_rejected_step_is_sent_in_its_other_form_and_kept_once() -> None:
+    carrier, kept = ScriptedCarrier([said({}, 401), OK]), list[Any]()
+
+    async def keep(found: Any) -> None:
+        kept.append(found)
+
+    assert await sender(carrier).take(channel(), with_another_form(), SUBMIT, None, keep) == {"id": "job-1"}
+    assert [message.url for message in carrier.seen] == [f"{HOME}/jobs", HOME + OTHER_FORM]
+    assert kept == [{"id": "job-1"}]
+
+
+async def test_the_other_form_is_sent_once_and_its_refusal_is_final() -> None:
+    carrier = ScriptedCarrier([said({}, 401)])
+    with pytest.raises(AuthenticationFailed):
+        await sender(carrier).take(channel(), with_another_form(), SUBMIT)
+    assert len(carrier.seen) == 2
+
+
+@pytest.mark.parametrize("act", [said({}, 500), lost(sent=True), lost(sent=False), STALLS, Reply(200, (b"<html>",))])
+async def test_no_other_form_is_sent_for_another_reason_or_where_a_job_may_run(act: Act) -> None:
+    carrier = ScriptedCarrier([act])
+    with pytest.raises((OutcomeUnknown, ProviderUnavailable)):
+        await sender(carrier).take(channel(), with_another_form(), SUBMIT)
+    assert {message.url for message in carrier.seen} == {f"{HOME}/jobs"}
+
+
+async def test_an_unknown_outcome_is_not_even_asked_about() -> None:
+    asked: list[MultiVideoError] = []
+    step: Step[Any] = Step.of(exchange(Resend.IF_UNSENT), asked.append)
+    for act in (said({}, 500), lost(sent=True)):
+        with pytest.raises(OutcomeUnknown):
+            await sender(ScriptedCarrier([act])).take(channel(), step, SUBMIT)
+    assert asked == []
+
+
 # --- a paid exchange is not cut off
 
 

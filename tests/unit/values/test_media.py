@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,11 @@ from attrs import frozen
 from PIL import Image
 
 from multivideo.files.sniff import ImageFacts
+from multivideo.sandbox.render import Clip as Rendered
+from multivideo.sandbox.render import render
+from multivideo.values.clips import Clip as Brought
 from multivideo.values.media import Media, with_article
+from multivideo.values.refs import VendorHandle, VendorRef
 
 SIGNED = "https://cdn.example/frame.png?signature=canary"
 
@@ -159,7 +164,7 @@ def test_a_bad_address_is_refused_without_being_repeated(url: str, why: str) -> 
             Media.picture(source)
         assert "canary" not in str(caught.value)
         with pytest.raises(ValueError, match=why):
-            Media.clip(source)
+            Brought.of(source)
 
 
 @pytest.mark.parametrize(
@@ -190,21 +195,44 @@ def test_a_damaged_pil_image_is_refused() -> None:
         Media.picture(image)
 
 
-def test_a_clip_is_a_video_itself_or_where_it_can_be_found(tmp_path: Path) -> None:
-    video = Clip(None)
-    assert Media.clip(video) is video
-    file = tmp_path / "clip.mp4"
-    file.write_bytes(b"anything")
-    assert Media.clip(str(file)) == Media(path=file, size_bytes=8)
-    assert Media.clip(b"anything") == Media(data=b"anything", size_bytes=8)
-    assert Media.clip("https://example.com/clip.mp4").url == "https://example.com/clip.mp4"
-    assert Media.clip(Media(path=file)) == Media(path=file)
+@pytest.fixture(scope="module")
+def mp4(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real video of 1 s, 64x36."""
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    path.write_bytes(
+        render(Rendered(model="m", prompt="", seed=0, width=64, height=36, seconds=1, fps=24, audio=False))
+    )
+    return path
+
+
+def test_a_clip_is_known_by_its_headers_or_only_by_its_place(mp4: Path) -> None:
+    found = Brought.of(str(mp4))
+    assert (found.media.path, found.duration, found.width, found.height) == (mp4, 1.0, 64, 36)
+    assert str(found) == "a clip of 1.0 s, 64x36"
+    assert Brought.of(found) is found
+    assert Brought.of(b"anything").media == Media(data=b"anything", size_bytes=8)
+    assert Brought.of("https://example.com/clip.mp4").media.url == "https://example.com/clip.mp4"
+    assert str(Brought.of(Media(data=b"anything"))) == "a clip of unknown size"
+    assert len(found.loaded().media.data or b"") == mp4.stat().st_size
+
+
+def test_a_finished_video_brings_its_handle_along(mp4: Path) -> None:
+    handle = VendorHandle(VendorRef("kling", "kling", "kling-3.0", "kling-3.0", "9"), 0, "https://cdn.example/9.mp4")
+    found = Brought.of(SimpleNamespace(path=mp4, handle=handle, sha256="0" * 64))
+    assert (found.handle, found.duration) == (handle, 1.0)
+    assert "cdn.example" not in repr(found)
 
 
 @pytest.mark.parametrize("junk", [5, b"", [], Clip, object(), "gone.mp4", Media()], ids=repr)
 def test_what_is_no_clip_is_refused(junk: Any) -> None:
     with pytest.raises(ValueError):
-        Media.clip(junk)
+        Brought.of(junk)
+
+
+def test_a_file_that_is_no_video_is_no_clip(tmp_path: Path) -> None:
+    (tmp_path / "page.mp4").write_text("<!doctype html>")
+    with pytest.raises(ValueError, match=r"'page\.mp4', which is no video"):
+        Brought.of(tmp_path / "page.mp4")
 
 
 def test_nouns_get_their_article() -> None:

@@ -33,13 +33,17 @@ FIRST_FORMAT = (
     '{"multivideo":1,"job_id":"mv-1","attempts":[{"attempt_id":"mv-1-1","vendor":{"provider":"vertex","family":'
     '"veo-vertex","model":"veo-3.1","wire_model":"veo-3.1-generate-001","remote_id":"operations/7"},"mode":"text",'
     '"resolution":"1080p","seconds":8,"width":1920,"height":1080,"fps":24,"audio":true,"samples":2,'
-    '"held_micro_usd":6400000,"submitted_at":1785542400.25}],"save_to":"clips/","tags":[["project","coast"]]}'
+    '"held_micro_usd":6400000,"submitted_at":1785542400.25,"file_seconds":8.0}],"save_to":"clips/","tags":[["project","coast"]]}'
 )
 
 
 def test_a_reference_is_one_line_of_json_in_the_promised_format() -> None:
     assert REF.to_json() == FIRST_FORMAT
     assert JobRef.from_json(FIRST_FORMAT) == REF
+
+
+def test_a_reference_without_the_length_of_its_file_means_the_ordered_seconds() -> None:
+    assert JobRef.from_json(FIRST_FORMAT.replace(',"file_seconds":8.0', "")) == REF
 
 
 TEXT = st.text(max_size=20)

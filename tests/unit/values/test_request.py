@@ -16,6 +16,7 @@ from PIL import Image
 
 import multivideo as mv
 from multivideo.errors import InvalidRequest
+from multivideo.values.clips import Clip
 from multivideo.values.media import Media
 from multivideo.values.request import VideoRequest
 from multivideo.values.words import Brief, Mode, Shot
@@ -81,7 +82,7 @@ def ranked(request: Any, candidates: Any, context: Any) -> Any:
         ("options", {"kling": {"cfg": 0.5}}, {"kling": {"cfg": 0.5}}),
         ("reference_images", [PNG, PNG], (Media.picture(PNG), Media.picture(PNG))),
         ("first_frame", PNG, Media.picture(PNG)),
-        ("source_video", CLIP, CLIP),
+        ("source_video", CLIP, Clip(CLIP)),
         (
             "shots",
             [Shot("a", 4.0), ANY_SHOT("b", Decimal("2.5"), "social")],

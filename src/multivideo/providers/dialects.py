@@ -1,0 +1,53 @@
+"""What servers of the OpenAI Videos protocol do differently, as data; the one backend reads it.
+
+Sources: OpenAI's published API schema, read 2026-08-21, and refusals that others recorded from 2025-10 to mid 2026; for
+LiteLLM the source of its proxy, version 1.109.1, read 2026-11-22.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+from ..wire import JobState
+
+__all__ = ["DIALECTS", "STATES", "Dialect", "PictureForm"]
+
+PictureForm = Literal["file", "object"]
+
+_WORDS: Mapping[JobState, str] = {
+    JobState.PENDING: "queued pending submitted not_start created starting preparing scheduled throttled in_queue",
+    JobState.RUNNING: "in_progress processing running generating",
+    JobState.SUCCEEDED: "completed complete succeeded success finished done",
+    JobState.FAILED: "failed failure fail error",
+    JobState.CANCELLED: "cancelled canceled deleted",
+    JobState.EXPIRED: "expired",
+}
+STATES = {word: state for state, words in _WORDS.items() for word in words.split()}
+"""Status words in lower case: OpenAI's own four, and those that gateways were seen to use."""
+
+
+@frozen(kw_only=True)
+class Dialect:
+    """How one kind of server speaks the protocol. What is not named here they all do alike."""
+
+    pictures: tuple[PictureForm, ...]
+    """How a picture goes along, and how it is sent once more where that form is refused. An address is an object."""
+    states: Mapping[str, JobState] = field(default=STATES, hash=False)
+    lists: bool
+    """Whether it lists all jobs of the key, so that a lost one can be looked for."""
+    probe: str
+    """A free path that tells whether the key works."""
+    own_errors: bool
+    """Whether a fault told in the vendor's envelope is the vendor's own word about this very request."""
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    # Until early 2026 OpenAI refused objects, from mid 2026 it refused files, at least for some accounts.
+    "openai": Dialect(pictures=("file", "object"), lists=True, probe="/videos?limit=1", own_errors=True),
+    # LiteLLM hands a picture on as a file only; its list asks one upstream vendor alone, and most have none; and it
+    # tries again by itself, so that "unavailable" may be said of a second try after a first one that made a job.
+    "litellm": Dialect(pictures=("file",), lists=False, probe="/models", own_errors=False),
+}

@@ -1,0 +1,74 @@
+"""Kling's finished files: signed links on the host that was asked, and what answers behind them.
+
+That a wrong signature answers 403 is assumed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from attrs import define, field
+
+from multivideo.sandbox.faults import deliver
+from multivideo.sandbox.fields import is_object
+from multivideo.sandbox.jobs import Job, State
+from multivideo.sandbox.kling_desk import Desk
+from multivideo.sandbox.kling_order import ordered_length
+from multivideo.sandbox.wire import Reply, Request
+
+__all__ = ["FileShelf"]
+
+
+@define(eq=False)
+class FileShelf:
+    """All files of the door."""
+
+    _desk: Desk
+    _videos: dict[str, Job] = field(factory=dict)
+    _secret: bytes = b""
+
+    def __attrs_post_init__(self) -> None:
+        self._secret = self._desk.store.random.randbytes(32)
+
+    def video(self, job: Job, origin: str) -> dict[str, object]:
+        """Id, links and length of a job's video; a link to a watermarked copy only where one was ordered."""
+        # Not drawn at random: whoever looks at a task first would shift the ids of all that come after.
+        digest = hashlib.sha256(f"video {job.id}".encode()).digest()
+        name = str(10**17 + int.from_bytes(digest) % (9 * 10**17))
+        self._videos[name] = job
+        settings, options = job.request["settings"], job.request["options"]
+        length = ordered_length(settings) if is_object(settings) else 0
+        video: dict[str, object] = {"id": name, "url": self._link(origin, job, f"{name}.mp4")}
+        if is_object(options) and options["watermark_info"] == {"enabled": True}:
+            video["watermark_url"] = self._link(origin, job, f"{name}-watermark.mp4")
+        return {**video, "duration": f"{length}.041"}
+
+    def _link(self, origin: str, job: Job, name: str) -> str:
+        until = int(job.expires or 0)
+        if early := job.script.find("link_expires"):
+            until = int(self._desk.store.clock.wall() + float(early.value))
+        return f"{origin}/kling/files/{name}?expires={until}&sign={self._sign(name, until)}"
+
+    def _sign(self, name: str, until: int | str) -> str:
+        return hmac.new(self._secret, f"{name}.{until}".encode(), hashlib.sha256).hexdigest()
+
+    async def serve(self, request: Request, name: str) -> Reply:
+        """A finished file for whoever holds the link. A credential does not belong here and is refused."""
+        if "authorization" in request.headers:
+            return _page(403, "A signed link takes no Authorization header.")
+        until, now = request.query.get("expires", ""), self._desk.store.clock.wall()
+        if not hmac.compare_digest(self._sign(name, until).encode(), request.query.get("sign", "").encode()):
+            return _page(403, "The signature does not match.")
+        job = self._videos[name.removesuffix(".mp4").removesuffix("-watermark")]
+        hits = job.fetch(self._desk.fault)
+        if job.state(now) is State.EXPIRED or "download_late" in hits:
+            return _page(404, "The file does not exist.")
+        if job.script.find("link_expires") and now >= int(until):
+            return _page(403, "The link has expired.")
+        data = await self._desk.store.pool.fetch(job.clips[0])
+        return deliver(request, hits, data, "video/mp4")
+
+
+def _page(status: int, text: str) -> Reply:
+    return Reply.of(status, text.encode(), "text/plain; charset=utf-8")
