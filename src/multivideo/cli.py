@@ -191,7 +191,14 @@ def _sandbox(args: argparse.Namespace) -> int:
             hint="pip install 'multivideo[sandbox]'",
             cost="no, nothing was sent",
         ) from None
-    return run(args.port, args.latency, args.file_uris, args.json)
+    return run(
+        args.port,
+        args.latency,
+        args.file_uris,
+        args.json,
+        post_callbacks=args.post_callbacks,
+        webhook_secret=args.webhook_secret,
+    )
 
 
 def _client(args: argparse.Namespace) -> Client:
@@ -237,6 +244,8 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--port", type=_port, default=8090, help="0 takes a free one (default: %(default)s)")
     sandbox.add_argument("--latency", type=float, metavar="SECONDS", help="of each job; left out: as the vendors")
     sandbox.add_argument("--file-uris", choices=["upstream", "self"], default="upstream")
+    sandbox.add_argument("--post-callbacks", action="store_true", help="really post callbacks, to this machine only")
+    sandbox.add_argument("--webhook-secret", metavar="WHSEC", help="sign callbacks with this pretend secret")
     return parser
 
 

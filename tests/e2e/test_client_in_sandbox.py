@@ -628,3 +628,15 @@ async def test_a_wait_without_a_deadline_after_still_running_ends_with_the_video
         with pytest.raises(mv.StillRunning) as caught:
             await client.generate(PROMPT, model="kling-3.0", duration=3, deadline=2)
         assert (await caught.value.job.wait()).check.ok
+
+
+@pytest.mark.parametrize(("door", "model"), [("openai", "sora-2"), ("kling", "kling-3.0")])
+async def test_a_job_behind_a_503_is_not_made_twice(
+    sandbox: Sandbox, emulator: Emulator, door: str, model: str
+) -> None:
+    emulator.fault(door, made=503)
+    async with sandbox() as client:
+        with pytest.raises(mv.OutcomeUnknown) as caught:
+            await client.generate(PROMPT, model=model, duration=4)
+    assert caught.value.charged == "unknown"
+    assert emulator.count() == 1

@@ -81,6 +81,7 @@ RULES: tuple[AnswerRule, ...] = (
 
 _FILTER_WORDS = ("risk control", "sensitive", "policy", "violat", "prohibit")
 _KEPT_S = 30 * 86_400  # files and their addresses are cleared after 30 days
+_KNOWN_ID = re.compile(r"external.?task.?id.*(exist|duplicat|repeat|unique)", re.IGNORECASE)
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 _REGIONS = {"singapore": "beijing", "beijing": "singapore"}
@@ -137,8 +138,9 @@ def judged_answer(response: WireResponse, region: str) -> Judged | None:
     if said.code in {"1000", "1001", "1002"} and region in _REGIONS:
         other = _REGIONS[region]
         hint = f"a key works in one region only: this one was shown to {region}; region={other!r}?"
-    # an error that says "all well" or names a task is none that proves that there is no task
-    rule = NO_PROOF if code == 0 or head.names_a_task else judge(RULES, response.status, judged, own)
+    # an error that says "all well", names a task or knows our id already is none that proves that there is no task
+    proof = code != 0 and not head.names_a_task and not _KNOWN_ID.search(said.message)
+    rule = judge(RULES, response.status, judged, own) if proof else NO_PROOF
     return Judged(rule, said, hint)
 
 

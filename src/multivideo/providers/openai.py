@@ -320,7 +320,10 @@ class OpenAIVideosBackend:
             code = code_word(error.code) or error.type or ""
             said = Said(code, error.message or _foreign(body), own=bool(code or error.message), retry_after=wait)
             hint = _OTHER_FORM if error.param == "input_reference" and code == "invalid_type" else ""
-        return Judged(judge(RULES, response.status, said.code, said.own and self.dialect.own_errors), said, hint)
+        own = said.own and self.dialect.own_errors
+        if response.status == 503:  # "try again" is a clean no only where the vendor says so: else a job may be made
+            own = own and response.headers.get("x-should-retry", "").lower() == "true"
+        return Judged(judge(RULES, response.status, said.code, own), said, hint)
 
     def poll_many(self, refs: Sequence[VendorRef]) -> None:
         """None: the protocol looks at one job at a time."""

@@ -8,10 +8,9 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, cast
 
-import anyio
 import uvicorn
 from attrs import define
 from starlette.requests import ClientDisconnect, Request
@@ -61,7 +60,7 @@ class _App:
             reply = Reply.of(413, b"too large", "text/plain") if body is None else await self._ask(scope, body)
             await _answer(reply, send)
         except ConnectionLost as lost:
-            await _break(lost, scope[_TRANSPORT], receive)
+            await self._break(lost, scope[_TRANSPORT], receive)
         except ClientDisconnect:
             return
 
@@ -69,6 +68,22 @@ class _App:
         path = scope["raw_path"].decode("ascii") + ("?" + scope["query_string"].decode("ascii")).rstrip("?")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         return await self._emulator.answer(scope["method"], path, headers, body)
+
+    async def _break(self, lost: ConnectionLost, transport: asyncio.Transport, receive: Receive) -> None:
+        """Let the line die as it was told to: in the middle of headers, by a reset, or after a silence."""
+        how = lost.how if isinstance(lost, LineBroken) else "close"
+        if isinstance(lost, LineBroken) and how == "stall":
+            with suppress(TimeoutError), self._emulator.clock.fail_after(lost.seconds):
+                await _gone(receive)
+        if how == "half_headers":
+            transport.write(_HALF_HEADERS)
+        if how == "reset":
+            # With a linger of 0 the kernel throws away what was not sent and resets the connection.
+            line = transport.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+        transport.close()  # what was written is still sent, then the line is dead
+        await _gone(receive)
 
 
 async def _read(request: Request) -> bytes | None:
@@ -87,23 +102,6 @@ async def _answer(reply: Reply, send: Send) -> None:
     async for chunk in reply.body:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _break(lost: ConnectionLost, transport: asyncio.Transport, receive: Receive) -> None:
-    """Let the line die as it was told to: in the middle of headers, by a reset, or after a silence."""
-    how = lost.how if isinstance(lost, LineBroken) else "close"
-    if isinstance(lost, LineBroken) and how == "stall":
-        with anyio.move_on_after(lost.seconds):
-            await _gone(receive)
-    if how == "half_headers":
-        transport.write(_HALF_HEADERS)
-    if how == "reset":
-        # With a linger of 0 the kernel throws away what was not sent and resets the connection.
-        line = transport.get_extra_info("socket")
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    transport.close()  # what was written is still sent, then the line is dead
-    await _gone(receive)
 
 
 async def _gone(receive: Receive) -> None:

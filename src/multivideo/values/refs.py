@@ -21,7 +21,7 @@ FORMAT = 1  # of the JSON; every release reads what any earlier one wrote
 class VendorRef:
     """A job as its vendor knows it.
 
-    `provider` is the name of the configured provider, `family` its protocol ("openai-videos", "kling", "veo-vertex"),
+    `provider` is the name of the configured provider, `family` its protocol ("openai-videos", "kling", "kling-legacy", "veo-vertex", "veo-gemini"),
     `wire_model` the vendor's own id of the model.
     """
 

@@ -207,7 +207,6 @@ def test_a_success_without_a_readable_id_has_an_unknown_outcome(answer: Answers,
         ("model_not_found", UnsupportedFeature, False),
         ("rate_limited", RateLimited, True),
         ("quota", RateLimited, False),
-        ("unavailable", ProviderUnavailable, True),
     ],
 )
 def test_a_refused_submit_proves_that_nothing_is_charged(
@@ -220,7 +219,15 @@ def test_a_refused_submit_proves_that_nothing_is_charged(
     assert (refused.value.charged, refused.value.retryable) == ("no", retryable)
 
 
-@pytest.mark.parametrize("name", ["server_error", "gateway_html"])
+def test_only_a_503_that_says_try_again_proves_that_there_is_no_job(answer: Answers, order: Orders) -> None:
+    said = evolve(answer("openai/unavailable"), headers={"x-should-retry": "true"})
+    with pytest.raises(ProviderUnavailable) as refused:
+        accepted(order("sora-2"), said)
+    assert type(refused.value) is ProviderUnavailable
+    assert (refused.value.charged, refused.value.retryable) == ("no", True)
+
+
+@pytest.mark.parametrize("name", ["server_error", "gateway_html", "unavailable"])
 def test_a_server_error_after_a_submit_has_an_unknown_outcome(answer: Answers, order: Orders, name: str) -> None:
     with pytest.raises(OutcomeUnknown):
         accepted(order("sora-2"), answer(f"openai/{name}"))
