@@ -303,14 +303,14 @@ def test_models_has_the_scorecard_and_the_ways_in(said: Said) -> None:
 def test_sandbox_hands_its_options_to_the_server(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def run(*given: Any) -> int:
-        asked.append(given)
+    def run(*given: Any, post_callbacks: bool, webhook_secret: str | None) -> int:
+        asked.append((*given, post_callbacks, webhook_secret))
         return 0
 
     monkeypatch.setattr(server, "run", run)
     assert said("sandbox", "--port", "0", "--latency", "1.5", "--file-uris", "self", "--json")[0] == 0
-    assert said("sandbox")[0] == 0
-    assert asked == [(0, 1.5, "self", True), (8090, None, "upstream", False)]
+    assert said("sandbox", "--post-callbacks", "--webhook-secret", "whsec_c2VjcmV0")[0] == 0
+    assert asked == [(0, 1.5, "self", True, False, None), (8090, None, "upstream", False, True, "whsec_c2VjcmV0")]
     assert "'99999' is no port from 0 to 65535" in said("sandbox", "--port", "99999")[2]
 
 

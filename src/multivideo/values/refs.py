@@ -21,8 +21,8 @@ FORMAT = 1  # of the JSON; every release reads what any earlier one wrote
 class VendorRef:
     """A job as its vendor knows it.
 
-    `provider` is the name of the configured provider, `family` its protocol ("openai-videos", "kling", "kling-legacy", "veo-vertex", "veo-gemini"),
-    `wire_model` the vendor's own id of the model.
+    `provider` is the name of the configured provider, `family` its protocol ("openai-videos", "kling", "kling-legacy",
+    "veo-vertex" or "veo-gemini"), `wire_model` the vendor's own id of the model.
     """
 
     provider: str
