@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 __all__ = ["BadAddress", "checked", "is_loopback", "origin"]
 
 _PORTS = {"https": 443, "http": 80}
+_ODD_SIGN = re.compile(r"[\x00-\x20\\\x7f]")
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")  # plain ASCII: of other letters two readers may make two hosts
 _ODD_NUMBER = re.compile(r"(0[xX][0-9A-Fa-f]*|\d+)(\.(0[xX][0-9A-Fa-f]*|\d+))*")  # 127.1, 0x7f000001, 2130706433
 
@@ -27,7 +28,11 @@ def origin(url: str) -> str:
 
 def is_loopback(url: str) -> bool:
     """Whether the address is this machine itself, by any of the ways to write that."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
+    return _is_this_machine((urlsplit(url).hostname or "").rstrip("."))
+
+
+@lru_cache(maxsize=512)
+def _is_this_machine(host: str) -> bool:
     try:
         ip = ipaddress.ip_address(host)
     except ValueError:
@@ -42,7 +47,7 @@ def checked(url: str, *, loopback: bool) -> str:
     https only; plain http and this machine itself only where `loopback` says that the provider lives there.
     Raises: BadAddress.
     """
-    if any(sign <= " " or sign in "\\\x7f" for sign in url):
+    if _ODD_SIGN.search(url):
         raise BadAddress("an address with control characters, blanks or backslashes")
     try:
         parts = urlsplit(url)
@@ -57,9 +62,9 @@ def checked(url: str, *, loopback: bool) -> str:
         raise BadAddress("an address with a host name or a port that cannot be")
     if _ODD_NUMBER.fullmatch(host) and not _is_ip(host):
         raise BadAddress("an address with a number for a host that systems read differently")
-    if is_loopback(url) and not loopback:
+    if _is_this_machine(host) and not loopback:
         raise BadAddress("an address on this machine itself")
-    if parts.scheme == "http" and not is_loopback(url):
+    if parts.scheme == "http" and not _is_this_machine(host):
         raise BadAddress("an address without encryption (http)")
     return url
 
