@@ -48,7 +48,9 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def conformance(session: nox.Session) -> None:
     """The emulator against the vendors' own Python clients, which nothing else of this project installs."""
-    session.install(".[sandbox]", "openai>=2.27,<3", "google-genai", "cryptography", "pytest>=9.0", "anyio", "trio")
+    session.install(
+        ".[sandbox,kling,webhooks]", "openai>=2.27,<3", "google-genai", "cryptography", "pytest>=9.0", "anyio", "trio"
+    )
     session.install("mypy>=2.0")
     files = [str(path) for path in sorted(Path("tests/conformance").glob("*.py")) if path.name != GEMINI]
     session.run("pytest", "-p", "no:cacheprovider", *files, *session.posargs)
@@ -58,7 +60,7 @@ def conformance(session: nox.Session) -> None:
 @nox.session(name="conformance-gemini")
 def conformance_gemini(session: nox.Session) -> None:
     """The emulator against the last of Google's Python clients that makes videos on the Gemini API."""
-    session.install(".[sandbox]", "google-genai==2.34.0", "pytest>=9.0", "anyio", "trio", "mypy>=2.0")
+    session.install(".[sandbox,kling,webhooks]", "google-genai==2.34.0", "pytest>=9.0", "anyio", "trio", "mypy>=2.0")
     session.run("pytest", "-p", "no:cacheprovider", f"tests/conformance/{GEMINI}", *session.posargs)
     session.run("mypy", f"tests/conformance/{GEMINI}")
 
