@@ -35,4 +35,4 @@ def test_no_file_names_a_machine() -> None:
 def test_the_patterns_find_what_they_are_for() -> None:
     examples = ["see /home/ann/notes", "https://pypi.org/simple"]
     assert [bool(p.search(text)) for p, text in zip(FOREIGN.values(), examples, strict=True)] == [True, True]
-    assert not any(pattern.search("https://host.example/home/page and ../work/file") for pattern in FOREIGN.values())
+    assert not any(pattern.search("https://host.example/home/page and ../shop/file") for pattern in FOREIGN.values())
