@@ -161,10 +161,10 @@ def test_orders_that_would_be_late_share_a_plain_file() -> None:
         return clip.prompt.encode()
 
     pool = RenderPool(SystemClock(), slow, pace=1e-6)
-    started = [pool.start(clip(f"fox {number}"), within=1) for number in range(40)]
-    assert [item.clip.prompt for item in started[:12]] == [f"fox {number}" for number in range(12)]
-    assert {(item.clip.prompt, item.clip.seed) for item in started[12:]} == {("", 0)}
-    assert len({id(item) for item in started}) == 13
+    started = [pool.start(clip(f"fox {number}"), within=1) for number in range(140)]
+    assert [item.clip.prompt for item in started[:100]] == [f"fox {number}" for number in range(100)]
+    assert {(item.clip.prompt, item.clip.seed) for item in started[100:]} == {("", 0)}
+    assert len({id(item) for item in started}) == 101
     assert pool.start(clip("she turns", placeholder(64, 36)), within=1).clip.prompt == "she turns"
     assert pool.start(clip("in no hurry"), within=1e9).clip.prompt == "in no hurry"
     go.set()

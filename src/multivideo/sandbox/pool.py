@@ -22,7 +22,7 @@ __all__ = ["RenderPool", "Rendering"]
 
 _4K_PIXELS = 3840 * 2160
 _PACE = 4e-9  # seconds of a core per pixel and frame: 0.4 s for 4 s of 720p, measured on 2026-11-22
-_ALWAYS = 12  # so many files may wait, however late they get: a few jobs by hand show their prompts
+_ALWAYS = 100  # so many files may wait, however late they get: only a crowd does without its prompts
 _WORKERS = min(4, os.cpu_count() or 1)
 
 
