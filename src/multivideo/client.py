@@ -281,7 +281,7 @@ class AsyncClient:
         for account in self.providers:
             try:
                 channel = Channel(account.backend(), account.signer())
-            except UnsupportedFeature:  # configured, and not built yet: the plan says so
+            except UnsupportedFeature:  # a third party's account that this release cannot speak for: the plan says so
                 continue
             rows = {path.model: path for path in account.paths(self._catalog.paths)}
             poller = Poller(sender, channel, self._clock)

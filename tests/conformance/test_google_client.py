@@ -66,7 +66,7 @@ def finish(client: genai.Client, prompt: str | None, model: str = MODEL, **more:
     )
     assert operation.done is None
     while not operation.done:
-        time.sleep(0.05)
+        time.sleep(0.05)  # real time at a real port: the vendor's client has no other way to wait
         operation = client.operations.get(operation)
     return operation
 

@@ -27,15 +27,17 @@ def clip_refusals(
         yield refused("source_video", _whose(clip), _ways(rule, path.path), source)
     if rule.max_bytes is not None and (clip.media.size_bytes or 0) > rule.max_bytes:
         yield refused("source_video", f"{clip.media.size_bytes:,} bytes", f"at most {rule.max_bytes:,} bytes", source)
-    yield from _length_refusals(request, clip, rule, source)
+    yield from _length_refusals(request, clip, facts, source)
     sizes = [size for row in rows for size in row.sizes.values()]
     if rule.same_size and clip.width is not None and rows and (clip.width, clip.height) not in sizes:
         allowed = f"a clip of {any_of(f'{width}x{height}' for width, height in sizes)} pixels"
         yield refused("source_video", str(clip), allowed, source)
 
 
-def _length_refusals(request: VideoRequest, clip: Clip, rule: ClipRule, source: str) -> Iterable[Refusal]:
-    length, asked = clip.duration, request.duration
+def _length_refusals(request: VideoRequest, clip: Clip, facts: ModeFacts, source: str) -> Iterable[Refusal]:
+    length, asked, rule = clip.duration, request.duration, facts.clip
+    if rule is None:
+        return
     if length is None:
         if rule.as_long and asked is None:
             yield refused("duration", "nothing for a clip whose length is not known", "the length of the clip", source)
@@ -45,9 +47,10 @@ def _length_refusals(request: VideoRequest, clip: Clip, rule: ClipRule, source: 
         yield refused("source_video", str(clip), f"a clip of {rule.min_seconds:g} to {longest:g} s", source)
     if rule.as_long and asked is not None and abs(asked - length) > 0.5:
         yield refused("duration", f"{asked:g} s of {clip}", "as long as the clip: leave it out", source)
-    if rule.max_total is not None and asked is not None and length + asked > rule.max_total + 0.1:
+    added = asked if asked is not None else facts.default_seconds
+    if rule.max_total is not None and length + added > rule.max_total + 0.1:
         allowed = f"at most {rule.max_total:g} s in all"
-        yield refused("duration", f"{asked:g} s more than {clip}", allowed, source)
+        yield refused("duration", f"{added:g} s more than {clip}", allowed, source)
 
 
 def _can_be_sent(clip: Clip, provider: str, rule: ClipRule) -> bool:

@@ -382,10 +382,13 @@ class OpenAIVideosBackend:
         return self._follow_up(order, "/videos/edits", {"video": {"id": self._source(order)}})
 
     def _follow_up(self, order: Order, path: str, fields: Mapping[str, Any]) -> Step[VendorRef]:
+        # what the source decides is not sent, and not to be added by `options` either: it would change the price
+        decided = dict.fromkeys(("model", "seconds", "size"))
+        body = merged({**decided, "prompt": order.prompt, **fields}, order.options, self.name)
         request = WireRequest(
             "POST",
             f"{self.base_url}{path}",
-            json=merged({"prompt": order.prompt, **fields}, order.options, self.name),
+            json={name: value for name, value in body.items() if name in fields or name not in decided},
             headers={"Idempotency-Key": order.attempt_id},
             resend=Resend.IF_UNSENT,
         )

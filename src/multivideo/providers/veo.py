@@ -104,7 +104,7 @@ class _Objects:
 MODES = frozenset({Mode.TEXT, Mode.FIRST_FRAME, Mode.FIRST_LAST, Mode.REFERENCE, Mode.EXTEND})
 
 
-_OF_A_CLIP = frozenset({"durationSeconds", "aspectRatio"})
+_OF_A_CLIP = frozenset({"durationSeconds", "aspectRatio"})  # the step is always seven seconds, the shape the clip's
 
 
 @frozen
@@ -154,9 +154,12 @@ class VertexBackend:
             "storageUri": self._folder(order.attempt_id),
         }
         parameters |= {name: value for name, value in optional.items() if value is not None}
-        if segment.mode is Mode.EXTEND:  # the clip decides the shape, and the step is always seven seconds
-            parameters = {name: value for name, value in parameters.items() if name not in _OF_A_CLIP}
         body = merged({"instances": [instance], "parameters": parameters}, order.options, self.name)
+        if (
+            segment.mode is Mode.EXTEND
+        ):  # not sent, and not to be added by `options` either: they would change the price
+            kept = {name: value for name, value in body["parameters"].items() if name not in _OF_A_CLIP}
+            body = {**body, "parameters": kept}
         url = f"{self.base_url}/v1/{self._resource(order.wire_model)}:predictLongRunning"
         request = WireRequest("POST", url, json=body, resend=Resend.IF_UNSENT)
         reader = accepting(order, self.name, self.family, self._judged, _operation)

@@ -531,3 +531,9 @@ def test_what_is_not_refused_lies_in_a_row_and_has_a_price(
     assert request.duration in (None, made.seconds)
     assert request.audio in (None, made.audio)
     assert price(path, made, SUMMER).certainty == "documented"
+
+
+def test_an_extension_past_the_longest_result_is_refused_though_no_seconds_were_asked() -> None:
+    handle = VendorHandle(VendorRef("openai", "f", "sora-2", "sora-2", "1"))
+    long = Clip(Media(data=b"clip"), handle, 118.0, 1280, 720)
+    assert refused("sora-2@openai", source_video=long, mode="extend") == {"duration": "at most 120 s in all"}

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from multivideo.errors import UnsupportedFeature
+from multivideo.errors import InvalidRequest, UnsupportedFeature
 from multivideo.providers.kling import KlingBackend
 from multivideo.providers.openai import OpenAIVideosBackend
 from multivideo.providers.veo import VertexBackend
+from multivideo.values.clips import Clip
 from multivideo.values.media import Media
+from multivideo.values.refs import VendorHandle, VendorRef
 from multivideo.values.words import Mode, Shot
 from multivideo.wire import Order, Provider
 
@@ -94,3 +96,35 @@ def test_what_the_mode_has_no_place_for_is_refused_and_not_left_out(
 ) -> None:
     with pytest.raises(UnsupportedFeature):
         provider.submit(order("kling-3.0", **brought))
+
+
+OURS = Clip(Media(data=b"clip"), VendorHandle(VendorRef("openai", "openai-videos", "sora-2", "sora-2", "video_1")), 8.0)
+
+
+def test_what_follows_a_video_says_only_what_is_new(order: MakeOrder) -> None:
+    def sent(mode: Mode) -> tuple[str, Any]:
+        asked = of_mode(order("sora-2", source=OURS), mode)
+        request = (OPENAI.extend if mode is Mode.EXTEND else OPENAI.edit)(asked).last(()).request
+        return request.url.partition("/v1")[2], request.json
+
+    video = {"id": "video_1"}
+    words = {"prompt": "A kite over dunes"}
+    assert sent(Mode.EXTEND) == ("/videos/extensions", {**words, "video": video, "seconds": "8"})
+    assert sent(Mode.EDIT) == ("/videos/edits", {**words, "video": video})
+    assert sent(Mode.REMIX) == ("/videos/video_1/remix", words)
+    extended = VERTEX.extend(of_mode(order("veo-3.1-generate-001", source=OURS), Mode.EXTEND)).last(()).request.json
+    assert extended is not None
+    assert extended["instances"][0]["video"] == {"bytesBase64Encoded": "Y2xpcA==", "mimeType": "video/mp4"}
+    assert extended["parameters"] == {"sampleCount": 1, "resolution": "720p", "generateAudio": True}
+
+
+@pytest.mark.parametrize("name", ["seconds", "model", "size"])
+def test_the_vendor_door_adds_nothing_that_would_change_the_price_of_an_edit(order: MakeOrder, name: str) -> None:
+    with pytest.raises(InvalidRequest, match=name):
+        OPENAI.edit(of_mode(order("sora-2", source=OURS, options={name: "20"}), Mode.EDIT))
+
+
+def test_the_vendor_door_adds_no_seconds_to_an_extension(order: MakeOrder) -> None:
+    asked = order("veo-3.1-generate-001", source=OURS, options={"parameters": {"durationSeconds": 8}})
+    with pytest.raises(InvalidRequest, match="durationSeconds"):
+        VERTEX.extend(of_mode(asked, Mode.EXTEND))
