@@ -20,6 +20,7 @@ from multivideo.errors import (
 )
 from multivideo.transport.carrier import CarrierFault, Incoming, Outgoing
 from multivideo.transport.sender import Channel, Sender
+from multivideo.values.clips import Clip
 from multivideo.values.refs import VendorRef
 from multivideo.wire import (
     AnswerRule,
@@ -218,6 +219,9 @@ class Toy:
         return None
 
     def charge(self, status: JobStatus) -> Charge | None:
+        return None
+
+    def character(self, name: str, clip: Clip, wire_model: str) -> Exchange[str] | None:
         return None
 
 

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from .values.refs import JobRef, VendorHandle, VendorRef
     from .values.request import VideoRequest, VideoSpec
     from .values.result import Video
-    from .values.words import Brief, Mode, Shot
+    from .values.words import Brief, Element, Mode, Shot
     from .webhooks import WebhookEvent, verify_kling, verify_openai
     from .wire import JobState, JobStatus
 
@@ -86,6 +86,7 @@ __all__ = [
     "DeliverableMismatch",
     "DownloadFailed",
     "Downloaded",
+    "Element",
     "Event",
     "Failed",
     "Finished",
@@ -202,6 +203,7 @@ _HOMES = {
     "VendorHandle": "values.refs",
     "VendorRef": "values.refs",
     "Brief": "values.words",
+    "Element": "values.words",
     "Mode": "values.words",
     "Shot": "values.words",
     "VideoRequest": "values.request",

@@ -22,14 +22,17 @@ from .jobs.job import Job
 from .portal import Portal
 from .providers.accounts import Account
 from .values.events import Event
+from .values.media import MediaSource
 from .values.plan import Plan, Quote
 from .values.refs import JobRef
 from .values.request import VideoRequest, VideoSpec
 from .values.result import Video
+from .values.words import Element
 from .wire import JobStatus
 
 if TYPE_CHECKING:
     from .sandbox import Emulator
+    from .webhooks import WebhookEvent
 
 __all__ = ["BlockingJob", "Client"]
 
@@ -170,13 +173,41 @@ class Client:
         """
         return BlockingJob(self._portal, _call(self._portal, lambda: self._client.resume(job)))
 
+    def nudge(self, event: WebhookEvent) -> int:
+        """Have the job that a callback is about looked at now. Free; what it is and costs is what its vendor answers.
+
+        Of any number of callbacks that come during a look, one more look follows. Where nobody waits for the job, its
+        next wait begins with a look.
+
+        Args:
+            event: what `verify_kling` or `verify_openai` returned.
+        Returns: how many jobs somebody was waiting for just now; 0 is no error, another process may wait.
+        """
+        return _call(self._portal, lambda: self._client.nudge(event))
+
     def extend(self, video: Video, *, seconds: float, prompt: str | None = None, **spec: Unpack[VideoSpec]) -> Video:
-        """A longer video that goes on from a finished one, at the same vendor."""
+        """A video that goes on from a finished one, at the same vendor: longer by `seconds`, or the next shot alone.
+
+        It is made by the same model, or where that cannot, by another of the vendor; `plan` says what comes and costs.
+        """
         return _call(self._portal, lambda: self._client.extend(video, seconds=seconds, prompt=prompt, **spec))
 
     def edit(self, video: Video, prompt: str, **spec: Unpack[VideoSpec]) -> Video:
-        """A new video made by changing a finished one, at the same vendor."""
+        """A new video made by changing a finished one, at the same vendor, by its own model or another that can."""
         return _call(self._portal, lambda: self._client.edit(video, prompt, **spec))
+
+    def create_character(self, name: str, video: MediaSource, *, provider: str | None = None) -> Element:
+        """Someone or something that the vendor keeps from a short clip, to be shown in any number of videos.
+
+        Give it to `reference_images` and say its name in the prompt. It is no job, and no price is documented for it.
+
+        Args:
+            name: 1 to 80 letters, digits and "_".
+            video: an MP4 clip, best of 2 to 4 seconds and in the shape of the videos to come: a path, bytes or a Video.
+            provider: who shall keep it, where several that are configured could.
+        Raises: InvalidRequest and its likes before anything is sent; OutcomeUnknown where the answer was lost.
+        """
+        return _call(self._portal, lambda: self._client.create_character(name, video, provider=provider))
 
     def jobs(self, state: Literal["open", "finished", "failed"] | None = None) -> tuple[BlockingJob, ...]:
         """The jobs that this client has submitted or resumed; `state` leaves only those."""

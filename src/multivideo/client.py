@@ -20,18 +20,20 @@ from .catalog.book import Catalog
 from .clock import Clock, SystemClock
 from .errors import InvalidRequest, MultiVideoError, Problem, UnsupportedFeature
 from .providers.accounts import ACCOUNT_KINDS, Account, BearerToken, Kling, OpenAIVideos, Veo, from_environment
-from .routing.plan import NO_KEY, Offer, make_plan, why_not
-from .values.media import with_article
+from .routing.plan import NO_KEY, Offer, goes_on, make_plan, why_not
+from .values.media import MediaSource, with_article
 from .values.plan import Plan, Quote
 from .values.refs import JobRef
 from .values.request import VideoRequest, VideoSpec
 from .values.result import Video
+from .values.words import Element, Mode
 
 if TYPE_CHECKING:
     from .jobs.driver import Driver
     from .jobs.job import Job
     from .sandbox import Emulator
     from .transport.carrier import Carrier
+    from .webhooks import WebhookEvent
 
 __all__ = ["AsyncClient"]
 
@@ -186,19 +188,53 @@ class AsyncClient:
             return self._driver.jobs[job]
         return self._driver.resume(JobRef.from_json(job) if isinstance(job, str) else job)
 
+    async def nudge(self, event: WebhookEvent) -> int:
+        """Have the job that a callback is about looked at now. Free; what it is and costs is what its vendor answers.
+
+        Of any number of callbacks that come during a look, one more look follows. Where nobody waits for the job, its
+        next wait begins with a look.
+
+        Args:
+            event: what `verify_kling` or `verify_openai` returned.
+        Returns: how many jobs somebody was waiting for just now; 0 is no error, another process may wait.
+        """
+        self._stay_in_one_loop()
+        attempts = [attempt for job in self.jobs("open") for attempt in job.attempts if attempt.status is None]
+        refs = [attempt.ref.vendor for attempt in attempts if event.is_about(attempt.ref.vendor)]
+        return sum(self._driver.sites[ref.provider].poller.nudge(ref) for ref in refs)
+
     async def extend(
         self, video: Video, *, seconds: float, prompt: str | None = None, **spec: Unpack[VideoSpec]
     ) -> Video:
-        """A longer video that goes on from a finished one, at the same vendor."""
-        same: VideoSpec = {"model": f"{video.model}@{video.provider}", "source_video": video, "mode": "extend"}
-        wish: VideoSpec = {**same, "duration": seconds, **spec}
+        """A video that goes on from a finished one, at the same vendor: longer by `seconds`, or the next shot alone.
+
+        It is made by the same model, or where that cannot, by another of the vendor; `plan` says what comes and costs.
+        """
+        able = goes_on(video.model, video.provider, Mode.EXTEND, self._offers)
+        wish: VideoSpec = {"model": able, "source_video": video, "mode": "extend", "duration": seconds, **spec}
         return await self.generate(prompt or video.prompt or "The scene goes on.", **wish)
 
     async def edit(self, video: Video, prompt: str, **spec: Unpack[VideoSpec]) -> Video:
-        """A new video made by changing a finished one, at the same vendor."""
-        same: VideoSpec = {"model": f"{video.model}@{video.provider}", "source_video": video, "mode": "edit"}
-        wish: VideoSpec = {**same, **spec}
+        """A new video made by changing a finished one, at the same vendor, by its own model or another that can."""
+        able = goes_on(video.model, video.provider, Mode.EDIT, self._offers)
+        wish: VideoSpec = {"model": able, "source_video": video, "mode": "edit", **spec}
         return await self.generate(prompt, **wish)
+
+    async def create_character(self, name: str, video: MediaSource, *, provider: str | None = None) -> Element:
+        """Someone or something that the vendor keeps from a short clip, to be shown in any number of videos.
+
+        Give it to `reference_images` and say its name in the prompt. It is no job, and no price is documented for it.
+
+        Args:
+            name: 1 to 80 letters, digits and "_".
+            video: an MP4 clip, best of 2 to 4 seconds and in the shape of the videos to come: a path, bytes or a Video.
+            provider: who shall keep it, where several that are configured could.
+        Raises: InvalidRequest and its likes before anything is sent; OutcomeUnknown where the answer was lost.
+        """
+        self._stay_in_one_loop()
+        from .jobs.characters import make_character
+
+        return await make_character(self._driver.sender, self._driver.sites, name, video, provider)
 
     def jobs(self, state: Literal["open", "finished", "failed"] | None = None) -> tuple[Job, ...]:
         """The jobs that this client has submitted or resumed; `state` leaves only those."""

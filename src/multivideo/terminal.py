@@ -194,7 +194,7 @@ def _state(path: ModelPath, catalog: Catalog) -> str:
     if catalog.as_of is not None and (gone := lifecycle_refusals(path.lifecycle, catalog.as_of)):
         return gone[0].allowed.partition(";")[0]
     until = f" until {path.lifecycle.retires}" if path.lifecycle.retires else ""
-    return f"served{until}" if any(facts.built for facts in path.modes) else f"served{until}, not built yet"
+    return f"served{until}"
 
 
 def _span(numbers: Sequence[int]) -> str:

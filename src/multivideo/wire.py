@@ -21,7 +21,7 @@ from .values.credits import Credits
 from .values.media import Media
 from .values.plan import Segment
 from .values.refs import VendorRef
-from .values.words import Shot
+from .values.words import Element, Shot
 
 __all__ = [
     "Answer",
@@ -161,6 +161,9 @@ class Order:
     first_frame: Media | None = None
     last_frame: Media | None = None
     references: tuple[Media, ...] = ()
+    """Pictures of who or what shall be seen; the prompt may call them "@image_1" and so on."""
+    elements: tuple[Element, ...] = ()
+    """People and things that the vendor keeps; the prompt may call each by its name, "@Mara"."""
     shots: tuple[Shot, ...] = ()
     source: Clip | None = None
     """The video to extend or change; where the provider made it, its handle names it there."""
@@ -196,6 +199,8 @@ class Asset:
     file: Path | None = None
     signed: bool = False
     """Whether the vendor's own origin wants the credential; it never goes to another."""
+    marked_url: str | None = field(default=None, repr=lambda url: "None" if url is None else "<url>")
+    """Where the same take lies with the vendor's visible mark, if that was ordered."""
     expires_at: float | None = None
 
 
@@ -342,11 +347,18 @@ class Provider(Protocol):
         ...
 
     def edit(self, order: Order) -> Step[VendorRef] | None:
-        """Change the order's source, by an edit or a remix."""
+        """Change the order's source by an edit or a remix, or move a picture as the source moves."""
         ...
 
     def charge(self, status: JobStatus) -> Charge | None:
         """What the vendor says a job cost, None: it does not say."""
+        ...
+
+    def character(self, name: str, clip: Clip, wire_model: str) -> Exchange[str] | None:
+        """Have the vendor keep who or what is seen in a clip, to be shown in later videos; answers its id. No job.
+
+        `wire_model` is one that can show it, since a gateway may ask for which model it is.
+        """
         ...
 
 

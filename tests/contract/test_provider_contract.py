@@ -17,6 +17,7 @@ from multivideo.errors import MultiVideoError, OutcomeUnknown, ProviderError, Pr
 from multivideo.providers.accounts import Account, BearerToken, Kling, OpenAIVideos, Veo
 from multivideo.providers.common import HTTP_RULES, Judged, Said, accepting, fetch, job_id, judge, read_body, reading
 from multivideo.shapes import Loose
+from multivideo.values.clips import Clip
 from multivideo.values.media import Media
 from multivideo.values.plan import Segment
 from multivideo.values.refs import VendorRef
@@ -43,6 +44,7 @@ WIRE = Path(__file__).parents[1] / "wire"
 PICTURE = Media.picture(
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (1280).to_bytes(4, "big") + (720).to_bytes(4, "big") + b"\x08\x02\0\0\0"
 )
+CLIP = Clip(Media(url="https://clips.example/ride.mp4"))
 
 
 @frozen
@@ -112,6 +114,9 @@ class Toy:
     def charge(self, status: JobStatus) -> Charge | None:
         return status.charge
 
+    def character(self, name: str, clip: Clip, wire_model: str) -> Exchange[str] | None:
+        return None
+
 
 @frozen
 class Case:
@@ -124,6 +129,7 @@ class Case:
     account: Account | None
     created: str = "created"
     done: str = "completed"
+    mode: Mode = Mode.TEXT
 
     @property
     def ref(self) -> VendorRef:
@@ -139,7 +145,7 @@ class Case:
         return {path.stem: json.loads(path.read_text()) for path in sorted((WIRE / self.door).glob("*.json"))}
 
 
-def _case(door: str, account: Account, model: str, remote_id: str, **names: str) -> Case:
+def _case(door: str, account: Account, model: str, remote_id: str, **names: Any) -> Case:
     return Case(door, account.backend(), model, remote_id, account, **names)
 
 
@@ -153,6 +159,9 @@ LITELLM_ID = json.loads((WIRE / "litellm" / "created.json").read_text())["body"]
 CASES = {
     "openai": _case("openai", OpenAIVideos(api_key=KEY), "sora-2", "video_6abc0f80c1d4819095f2b7a1e03d44c2"),
     "kling": _case("kling", Kling(api_key=KEY), "kling-3.0", "900000000000000001", done="succeeded"),
+    "kling-edit": _case(
+        "kling", Kling(api_key=KEY), "kling-3.0-omni", "900000000000000001", done="succeeded", mode=Mode.EDIT
+    ),
     "veo": _case(
         "veo",
         Veo(project="demo", credentials=BearerToken(KEY), output_uri="gs://demo-out/runs/"),
@@ -167,6 +176,14 @@ CASES = {
         "kling-v3",
         "text2video/900000000000000010",
         done="succeed",
+    ),
+    "kling_legacy-motion": _case(
+        "kling_legacy",
+        Kling(api_key=KEY, dialect="legacy"),
+        "kling-v3",
+        "motion-control/900000000000000010",
+        done="succeed",
+        mode=Mode.MOTION,
     ),
     "gemini": _case(
         "gemini",
@@ -183,9 +200,18 @@ EVERY_CASE = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 def order_for(case: Case, picture: Media | None = None) -> Order:
-    mode = Mode.TEXT if picture is None else Mode.FIRST_FRAME
+    mode = case.mode if picture is None else Mode.FIRST_FRAME
     segment = Segment(mode, 8, "720p", "16:9", 1280, 720, 24, True)
-    return Order("mv-attempt-1", case.model, case.model, PROMPT, segment, first_frame=picture)
+    order = Order("mv-attempt-1", case.model, case.model, PROMPT, segment, first_frame=picture)
+    looks = (PICTURE,) if mode is Mode.MOTION else ()
+    return evolve(order, source=CLIP, references=looks) if mode in {Mode.EDIT, Mode.MOTION} else order
+
+
+def started(case: Case, order: Order) -> Exchange[VendorRef]:
+    """The paid exchange of an order."""
+    step = (case.provider.submit if order.source is None else case.provider.edit)(order)
+    assert step is not None
+    return step.last(())
 
 
 def response_of(sample: Mapping[str, Any], body: Any = None) -> WireResponse:
@@ -198,13 +224,14 @@ def exchanges(case: Case) -> dict[str, Exchange[Any]]:
     provider, order = case.provider, order_for(case)
     lost = LookUp("mv-attempt-1", case.model, order.segment, 0.0, 2e9, lambda _: True)
     found: dict[str, Exchange[Any] | None] = {
-        "submit": provider.submit(order).last(()),
+        "submit": started(case, order),
         "poll": provider.poll(case.ref),
         "poll_many": provider.poll_many([case.ref]),
         "sweep": provider.sweep(since=0.0),
         "look_up": provider.look_up(lost),
         "probe": provider.probe(),
         "cancel": provider.cancel(case.ref),
+        "character": provider.character("Mossy", Clip(Media(data=b"clip")), case.model),
     }
     return {name: exchange for name, exchange in found.items() if exchange is not None}
 
@@ -242,9 +269,10 @@ def test_a_job_goes_from_submit_to_download(case: Case) -> None:
 
 
 @EVERY_CASE
-def test_only_the_paid_request_is_bound_to_be_sent_once(case: Case) -> None:
+def test_only_what_makes_something_is_bound_to_be_sent_once(case: Case) -> None:
     for name, exchange in exchanges(case).items():
-        assert exchange.request.resend is (Resend.IF_UNSENT if name == "submit" else Resend.ALWAYS), name
+        once = name in {"submit", "character"}
+        assert exchange.request.resend is (Resend.IF_UNSENT if once else Resend.ALWAYS), name
         assert exchange.request.signed, name
 
 

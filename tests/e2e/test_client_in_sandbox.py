@@ -442,13 +442,27 @@ async def test_a_video_is_changed_where_it_was_made(sandbox: Sandbox, emulator: 
 async def test_what_cannot_be_extended_or_changed_is_refused_by_name(sandbox: Sandbox, emulator: Emulator) -> None:
     async with sandbox() as client:
         kling = await client.generate(PROMPT, model="kling-3.0", duration=3)
-        for wish in (client.extend(kling, seconds=5), client.edit(kling, "in snow")):
-            with pytest.raises(mv.UnsupportedFeature) as caught:
-                await wish
-            assert caught.value.field == "source_video"
+        for model in ("kling-3.0", "kling-3.0-turbo"):
+            for wish in (
+                client.extend(kling, seconds=5, model=model),
+                client.edit(kling, "in snow", model=model),
+            ):
+                with pytest.raises(mv.UnsupportedFeature) as caught:
+                    await wish
+                assert caught.value.field == "source_video"
         with pytest.raises(mv.UnsupportedFeature, match="source video"):
-            await client.generate(PROMPT, model="sora-2", source_video=kling, mode="edit")
+            await client.generate(PROMPT, model="sora-2", source_video=kling, mode="remix")
     assert emulator.count() == 1
+
+
+async def test_a_model_that_cannot_go_on_leaves_it_to_one_of_its_vendor_that_can(sandbox: Sandbox) -> None:
+    async with sandbox() as client:
+        kling = await client.generate(PROMPT, model="kling-3.0", duration=3, audio=True)
+        longer, changed = await client.extend(kling, seconds=5), await client.edit(kling, "the same in snow")
+    assert (longer.model, round(longer.duration), longer.has_audio) == ("kling-3.0-omni", 5, False)
+    assert (changed.model, round(changed.duration), changed.has_audio) == ("kling-3.0-omni", 3, True)
+    assert longer.check.ok
+    assert changed.check.ok
 
 
 def test_a_client_in_a_second_event_loop_says_so(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ BUILT = [
     for path in Catalog.default().paths
     if path.path in ACCOUNTS
     for facts in path.modes
-    if facts.built and facts.clip is None  # what goes on from a video is driven from end to end instead
+    # what goes on from a video or shows what a vendor keeps is driven from end to end instead
+    if facts.clip is None and (facts.references is None or facts.references.pictures or facts.image)
 ]
 SIZES = {
     ("720p", "16:9"): (1280, 720), ("720p", "9:16"): (720, 1280), ("720p", "1:1"): (960, 960),
@@ -94,7 +95,8 @@ def carried(request: VideoRequest) -> dict[str, Any]:
     return {
         "first_frame": request.first_frame,
         "last_frame": request.last_frame,
-        "references": request.reference_images,
+        "references": request.pictures,
+        "elements": request.elements,
         "shots": request.shots,
     }
 

@@ -270,7 +270,7 @@ async def test_a_dripping_file_takes_its_time_and_is_whole(call: Caller) -> None
     path = await finished(call, "download_drip=64")
     began = call.clock.monotonic()
     slow = await call("GET", path)
-    assert call.clock.monotonic() - began == pytest.approx(64, rel=0.05)
+    assert call.clock.monotonic() - began == pytest.approx(64)
     assert slow.data == (await call("GET", path)).data
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandbox_calls import Answer, Caller, caller, picture
 
-from multivideo.sandbox.render import placeholder
+from multivideo.sandbox.render import Film, placeholder
 
 pytestmark = pytest.mark.anyio
 
@@ -333,10 +333,10 @@ async def test_an_extension_adds_seven_seconds_to_one_file_and_bills_those(call:
     await finished(call, await extend(call, extended.partition("v1beta/")[2], durationSeconds=8))
     old, longer, longest = call.clips
     assert [clip.seconds for clip in call.clips] == [4, 11, 18]
-    assert {(clip.width, clip.height, clip.prompt, clip.seed, clip.model) for clip in (old, longer, longest)} == {
-        (720, 1280, "a fox", 5, MODEL)
-    }  # the look goes on, so the old part is seen again
-    assert call.emulator.jobs()[1].draft.prompt == "on it goes"
+    assert {(clip.width, clip.height, clip.model) for clip in call.clips} == {(720, 1280, MODEL)}
+    assert longer.film == Film.of(old)  # the old part is seen again
+    assert longest.film == Film.of(longer)
+    assert (longer.prompt, longer.replayed) == ("on it goes", False)
     assert call.emulator.jobs()[1].request["durationSeconds"] == 7
     assert call.emulator.jobs()[1].request["aspectRatio"] == "9:16"
     assert call.emulator.charged() - charged == 2 * 7 * 400_000

@@ -33,6 +33,13 @@ def refused(answer: Answer, status: int = 400, name: str = "INVALID_ARGUMENT") -
     return str(answer.error["message"])
 
 
+def not_stored(answer: Answer, status: int, reason: str) -> None:
+    """A refusal in the envelope of Cloud Storage, which is another than Vertex AI's."""
+    [error] = answer.error["errors"]
+    assert (answer.status, answer.error["code"], error["reason"]) == (status, status, reason)
+    assert "status" not in answer.error
+
+
 async def test_an_operation_is_pending_without_done_and_then_carries_the_file(call: Caller) -> None:
     started = await call.veo(durationSeconds=4)
     name = started.json["name"]
@@ -69,7 +76,7 @@ async def test_with_a_bucket_the_result_is_a_link_that_the_bucket_serves(call: C
     assert (about["name"], about["size"]) == (name, str(len(file.data)))
     part = await call("GET", f"{path}?alt=media", headers={"Range": "bytes=0-1"})
     assert (part.status, part.data) == (206, file.data[:2])
-    refused(await call("GET", f"/vertex/storage/v1/b/{bucket}/o/none?alt=media"), 404, "NOT_FOUND")
+    not_stored(await call("GET", f"/vertex/storage/v1/b/{bucket}/o/none?alt=media"), 404, "notFound")
     call.key = None
     refused(await call("GET", f"{path}?alt=media"), 401, "UNAUTHENTICATED")
 
@@ -244,7 +251,7 @@ async def test_pictures_start_the_clip_from_bytes_bucket_or_a_stand_in(call: Cal
     assert [clip.first_frame for clip in call.clips] == [
         placeholder(640, 360), placeholder(320, 200), placeholder(1280, 720),
     ]  # fmt: skip
-    refused(await call("POST", "/vertex/upload/storage/v1/b/demo-in/o?name=x", raw=b"x"))
+    not_stored(await call("POST", "/vertex/upload/storage/v1/b/demo-in/o?name=x", raw=b"x"), 400, "invalid")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from ..values.request import VideoRequest
 from ..values.words import Mode
 from .clips import clip_refusals, clip_rows, with_clip
 from .facts import Format, ImageRule, Lifecycle, ModeFacts, ModelPath
-from .phrases import any_of, audio_text, fps_text, ratio_text, refused, resolution_text, seconds_text, size_text
+from .phrases import alike, any_of, audio_text, fps_text, ratio_text, refused, resolution_text, seconds_text, size_text
+from .references import reference_refusals
 
 __all__ = ["Fit", "Wish", "fit", "lifecycle_refusals", "wishes"]
 
@@ -53,11 +54,12 @@ def fit(request: VideoRequest, path: ModelPath, as_of: dt.date | None = None) ->
     """
     refusals = [] if as_of is None else lifecycle_refusals(path.lifecycle, as_of)
     facts = path.mode(request.wanted_mode)
-    if facts is None or not facts.built:
-        return Fit((*refusals, _no_mode(request, path, facts)))
+    if facts is None:
+        return Fit((*refusals, _no_mode(request, path)))
     asked = wishes(request, facts)
     rows, wrong = _matching(facts, asked)
-    refusals += [*_extras(request, facts), *_text_refusals(request, facts), *wrong]
+    refusals += [*_extras(request, facts), *reference_refusals(request, path, facts)]
+    refusals += [*_text_refusals(request, facts), *wrong]
     refusals += [*_image_refusals(request, facts, rows), *clip_refusals(request, path, facts, rows)]
     if refusals:
         return Fit(tuple(refusals))
@@ -165,7 +167,7 @@ _STARTS = {
 }
 
 
-def _no_mode(request: VideoRequest, path: ModelPath, facts: ModeFacts | None) -> Refusal:
+def _no_mode(request: VideoRequest, path: ModelPath) -> Refusal:
     mode = request.wanted_mode
     named = {
         Mode.TEXT: "prompt",
@@ -176,12 +178,8 @@ def _no_mode(request: VideoRequest, path: ModelPath, facts: ModeFacts | None) ->
     }.get(mode, "source_video")
     start = _STARTS[mode]
     asked = f"{named} ({start})"
-    offered = [_STARTS[row.mode] for row in path.modes if row.built]
-    allowed = f"{any_of(offered)} only" if offered else "nothing: no mode of it is built yet in this release"
-    source = str((facts or path.modes[0]).source)
-    if facts is not None:
-        text = f"not built yet in this release: {start}"
-        return Refusal(named, asked, allowed, source, what=f"cannot be asked yet ({text})", reason=text)
+    allowed = f"{any_of(_STARTS[row.mode] for row in path.modes)} only"
+    source = str(path.modes[0].source)
     what, reason = f"does not know {start}", f"takes {allowed}, asked {start}"
     return Refusal(named, asked, allowed, source, what=what, reason=reason)
 
@@ -206,26 +204,31 @@ def _text_refusals(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
     return found
 
 
-_TAKES: Mapping[Mode, tuple[str, ...]] = {
+_FRAMES: Mapping[Mode, tuple[str, ...]] = {
     Mode.FIRST_FRAME: ("first_frame",),
     Mode.FIRST_LAST: ("first_frame", "last_frame"),
-    Mode.REFERENCE: ("reference_images",),
-    Mode.SHOTS: ("shots",),
 }
 
 
 def _extras(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
     """What was brought along and has no place in the mode that the rest asks for, and what there is too much of."""
-    source, takes = str(facts.source), _TAKES.get(facts.mode, ())
-    given = [name for name in ("first_frame", "last_frame", "reference_images", "shots") if getattr(request, name)]
+    source, frames = str(facts.source), _FRAMES.get(facts.mode, ())
+    takes = {
+        "first_frame": "first_frame" in frames,
+        "last_frame": "last_frame" in frames,
+        "reference_images": facts.references is not None,
+        "shots": facts.shots_max > 0,
+    }
+    with_what = any_of([*frames, *([] if frames else [_STARTS[facts.mode]])])
     found = [
-        refused(name, f"{name} together with {any_of(takes or (facts.mode.value,))}", "one of the two", source)
-        for name in given
-        if name not in takes
+        refused(name, f"{name} together with {with_what}", "one of the two", source)
+        for name, taken in takes.items()
+        if getattr(request, name) and not taken
     ]
-    if (count := len(request.reference_images)) > facts.references_max and facts.mode is Mode.REFERENCE:
-        found.append(refused("reference_images", f"{count} pictures", f"at most {facts.references_max}", source))
-    return [*found, *(_shot_refusals(request, facts, source) if facts.mode is Mode.SHOTS else ())]
+    if request.watermark and not facts.watermark:
+        text = "makes no copy with a visible mark"
+        found.append(Refusal("watermark", "watermark=True", text, source, "leave it out", what=text, reason=text))
+    return [*found, *(_shot_refusals(request, facts, source) if facts.shots_max else ())]
 
 
 def _shot_refusals(request: VideoRequest, facts: ModeFacts, source: str) -> Iterable[Refusal]:
@@ -252,7 +255,7 @@ def _image_refusals(request: VideoRequest, facts: ModeFacts, rows: Sequence[Form
     if rule is None:
         return []
     pictures = [("first_frame", request.first_frame), ("last_frame", request.last_frame)]
-    pictures += [("reference_images", image) for image in request.reference_images]
+    pictures += [("reference_images", image) for image in request.pictures]
     found = [
         refused(name, asked, limit, str(rule.source))
         for name, image in pictures
@@ -269,7 +272,7 @@ def _image_refusals(request: VideoRequest, facts: ModeFacts, rows: Sequence[Form
 
 def _other_last_shape(request: VideoRequest) -> str | None:
     first, last = (image.facts if image else None for image in (request.first_frame, request.last_frame))
-    if first is None or last is None or _alike(first.width / first.height, last.width / last.height):
+    if first is None or last is None or alike(first.width / first.height, last.width / last.height):
         return None
     return f"a last frame of {last.width}x{last.height} pixels with a first of {first.width}x{first.height}"
 
@@ -324,7 +327,7 @@ def _shape_refusal(
         return refused("first_frame", asked, f"a picture of exactly {allowed} pixels", source)
     shapes = {width / height for width, height in sizes}
     asked_shape = request.aspect_ratio is not None or request.size is not None
-    if facts.frame_decides_shape and asked_shape and not any(_alike(seen.width / seen.height, s) for s in shapes):
+    if facts.frame_decides_shape and asked_shape and not any(alike(seen.width / seen.height, s) for s in shapes):
         asked = f"a picture of {seen.width}x{seen.height} pixels and another shape"
         text = "the first frame decides the shape: leave it out"
         return Refusal("aspect_ratio", asked, text, source, what="gives every clip the shape of its first frame")
@@ -339,10 +342,6 @@ def _wanted_sizes(request: VideoRequest, rows: Iterable[Format]) -> list[tuple[i
         for ratio, size in row.sizes.items()
         if request.aspect_ratio in (None, ratio) and request.size in (None, size)
     ]
-
-
-def _alike(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=0.02)
 
 
 def _chosen(rows: Sequence[Format], request: VideoRequest, facts: ModeFacts) -> Format:
@@ -375,6 +374,7 @@ def _segment(row: Format, request: VideoRequest, facts: ModeFacts) -> tuple[Segm
         fps=request.fps or row.fps,
         audio=audio if audio in row.audio else row.audio[0],
         samples=_calls(request.count, facts.samples_max),
+        watermark=bool(request.watermark),
     )
     return segment, notes
 
@@ -401,7 +401,7 @@ def _shape(row: Format, request: VideoRequest, facts: ModeFacts) -> tuple[str, t
         return ratio, row.sizes[ratio], _unseen_notes(row.sizes[ratio], ratio, request, facts) if unseen else ()
     shape = seen.width / seen.height
     near = min(wanted, key=lambda ratio: (abs(math.log(_value(row, ratio) / shape)), ratio != facts.default_ratio))
-    if _alike(_value(row, near), shape):
+    if alike(_value(row, near), shape):
         return near, row.sizes[near], ()
     own = Fraction(seen.width, seen.height)
     if facts.frame_decides_shape:

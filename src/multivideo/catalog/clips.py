@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
 from attrs import evolve
 
@@ -10,7 +12,7 @@ from ..values.clips import Clip
 from ..values.plan import Refusal, Segment
 from ..values.request import VideoRequest
 from .facts import ClipRule, Format, ModeFacts, ModelPath
-from .phrases import any_of, refused
+from .phrases import alike, any_of, refused
 
 __all__ = ["clip_refusals", "clip_rows", "with_clip"]
 
@@ -28,6 +30,13 @@ def clip_refusals(
     if rule.max_bytes is not None and (clip.media.size_bytes or 0) > rule.max_bytes:
         yield refused("source_video", f"{clip.media.size_bytes:,} bytes", f"at most {rule.max_bytes:,} bytes", source)
     yield from _length_refusals(request, clip, facts, source)
+    yield from _size_refusals(clip, rule, source)
+    if rule.own_sound and request.audio and clip.has_audio is False:
+        yield refused("audio", f"audio=True of {clip} without sound", "audio left out: only its own is kept", source)
+    if _decides_shape(rule) and not _keeps_shape(request, clip):
+        name = "aspect_ratio" if request.aspect_ratio is not None else "resolution"
+        what = "gives the result the shape of its clip"
+        yield Refusal(name, f"another shape than {clip}", "the clip decides the shape: leave it out", source, what=what)
     sizes = [size for row in rows for size in row.sizes.values()]
     if rule.same_size and clip.width is not None and rows and (clip.width, clip.height) not in sizes:
         allowed = f"a clip of {any_of(f'{width}x{height}' for width, height in sizes)} pixels"
@@ -41,8 +50,10 @@ def _length_refusals(request: VideoRequest, clip: Clip, facts: ModeFacts, source
     if length is None:
         if rule.as_long and asked is None:
             yield refused("duration", "nothing for a clip whose length is not known", "the length of the clip", source)
+        elif rule.as_long and asked is not None and not rule.min_seconds - 0.1 <= asked <= _longest(rule) + 0.1:
+            yield refused("duration", f"a clip of {asked:g} s", f"{rule.min_seconds:g} to {_longest(rule):g} s", source)
         return
-    longest = rule.max_seconds if rule.max_seconds is not None else float("inf")
+    longest = _longest(rule)
     if not rule.min_seconds - 0.1 <= length <= longest + 0.1:
         yield refused("source_video", str(clip), f"a clip of {rule.min_seconds:g} to {longest:g} s", source)
     if rule.as_long and asked is not None and abs(asked - length) > 0.5:
@@ -51,6 +62,35 @@ def _length_refusals(request: VideoRequest, clip: Clip, facts: ModeFacts, source
     if rule.max_total is not None and length + added > rule.max_total + 0.1:
         allowed = f"at most {rule.max_total:g} s in all"
         yield refused("duration", f"{added:g} s more than {clip}", allowed, source)
+
+
+def _decides_shape(rule: ClipRule) -> bool:
+    return rule.as_long and not rule.same_size
+
+
+def _keeps_shape(request: VideoRequest, clip: Clip) -> bool:
+    """Whether no shape is asked for, or the one that the clip is seen to have."""
+    asked = request.size or (request.aspect_ratio and tuple(map(int, request.aspect_ratio.split(":"))))
+    if not asked:
+        return True
+    return clip.width is not None and clip.height is not None and alike(clip.width / clip.height, asked[0] / asked[1])
+
+
+def _longest(rule: ClipRule) -> float:
+    return rule.max_seconds if rule.max_seconds is not None else float("inf")
+
+
+def _size_refusals(clip: Clip, rule: ClipRule, source: str) -> Iterable[Refusal]:
+    if clip.width is None or clip.height is None:
+        return
+    sides, shape = (clip.width, clip.height), Fraction(clip.width, clip.height)
+    if rule.sides is not None and not (rule.sides[0] <= min(sides) and max(sides) <= rule.sides[1]):
+        yield refused("source_video", str(clip), f"sides of {rule.sides[0]} to {rule.sides[1]} pixels", source)
+    if rule.max_pixels is not None and clip.width * clip.height > rule.max_pixels:
+        yield refused("source_video", str(clip), f"at most {rule.max_pixels:,} pixels", source)
+    if rule.shapes is not None and not Fraction(rule.shapes[0]) <= shape <= Fraction(rule.shapes[1]):
+        allowed = f"a width of {rule.shapes[0]} to {rule.shapes[1]} times the height"
+        yield refused("source_video", str(clip), allowed, source)
 
 
 def _can_be_sent(clip: Clip, provider: str, rule: ClipRule) -> bool:
@@ -93,15 +133,30 @@ def with_clip(segment: Segment, request: VideoRequest, facts: ModeFacts, row: Fo
     clip, rule = request.source_video, facts.clip
     if clip is None or rule is None:
         return segment
+    if rule.own_sound and segment.audio and not clip.has_audio:  # it cannot come with sound that the clip has not
+        segment = evolve(segment, audio=clip.has_audio is None, file_audio=clip.has_audio)
+    if rule.as_reference:
+        return _shaped_like(clip, segment, request, row)
     if rule.same_size and clip.width is not None and clip.height is not None:
         own = next(ratio for ratio, size in row.sizes.items() if size == (clip.width, clip.height))
         segment = evolve(segment, aspect_ratio=own, width=clip.width, height=clip.height)
-    else:  # the vendor follows the shape of a clip that is not looked into
+    elif request.aspect_ratio is None and request.size is None:  # the vendor follows a clip that is not looked into
         segment = evolve(segment, aspect_ratio="clip", width=None, height=None)
     if rule.as_long:
         length = clip.duration or request.duration or segment.seconds
-        return evolve(segment, seconds=max(1, round(length)), file_seconds=length)
+        known = None if rule.may_be_shorter else length
+        return evolve(segment, seconds=max(1, round(length)), file_seconds=known)
     if rule.joined:
         total = None if clip.duration is None else clip.duration + segment.seconds
         return evolve(segment, file_seconds=total)
     return segment
+
+
+def _shaped_like(clip: Clip, segment: Segment, request: VideoRequest, row: Format) -> Segment:
+    """The next shot after the clip, in the nearest shape to its own where no other is asked for."""
+    if clip.width is None or clip.height is None or request.aspect_ratio is not None or request.size is not None:
+        return segment
+    shape = clip.width / clip.height
+    near = min(row.sizes, key=lambda ratio: abs(math.log(row.sizes[ratio][0] / row.sizes[ratio][1] / shape)))
+    width, height = row.sizes[near]
+    return evolve(segment, aspect_ratio=near, width=width, height=height)

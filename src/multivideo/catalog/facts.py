@@ -25,7 +25,9 @@ __all__ = [
     "Model",
     "ModelPath",
     "ModelSpec",
+    "PeopleRule",
     "Rate",
+    "ReferenceRule",
     "Score",
     "Source",
 ]
@@ -101,14 +103,45 @@ class ClipRule:
     max_bytes: int | None = None
     min_seconds: float = 0
     max_seconds: float | None = None
+    sides: tuple[int, int] | None = None
+    """Fewest and most pixels of each side."""
+    max_pixels: int | None = None
+    shapes: tuple[Decimal, Decimal] | None = None
+    """Least and greatest width by height."""
     max_total: float | None = None
     """Seconds of the longest result that holds the clip too."""
     joined: bool = False
     """The result is the clip with the new part behind it."""
     as_long: bool = False
     """The result is as long as the clip."""
+    may_be_shorter: bool = False
+    """The vendor may end it before the clip does, so that its length is not held against the order."""
+    own_sound: bool = False
+    """Sound, where it is wanted, is the clip's own: none is made."""
+    as_reference: bool = False
+    """The result is the next shot after the clip, alone: the clip is seen by the model and is not in the file."""
     same_size: bool = True
     """The result has the clip's pixels."""
+    source: Source
+    certainty: Certainty = Certainty.DOCUMENTED
+
+
+@frozen(kw_only=True)
+class ReferenceRule:
+    """How many pictures and elements of people and things a call takes."""
+
+    pictures: int = 0
+    fewest_pictures: int = 0
+    elements: int = 0
+    """Elements of any kind."""
+    of_video: int = 0
+    """Of them, those that were made from a clip."""
+    together: int | None = None
+    """Pictures and elements made from pictures, together."""
+    beside_of_video: int | None = None
+    """The same, beside an element that was made from a clip."""
+    spoken: bool = False
+    """The name of an element must stand in the prompt."""
     source: Source
     certainty: Certainty = Certainty.DOCUMENTED
 
@@ -121,8 +154,6 @@ class ModeFacts:
     formats: tuple[Format, ...]
     source: Source
     certainty: Certainty = Certainty.DOCUMENTED
-    built: bool = True
-    """False: described here, and this release cannot ask for it yet."""
     default_resolution: str = "720p"
     default_seconds: int
     default_ratio: str = "16:9"
@@ -139,8 +170,9 @@ class ModeFacts:
     """What each picture must be."""
     clip: ClipRule | None = None
     """What a video must be that is brought along."""
-    references_max: int = 0
-    """How many reference pictures a call takes."""
+    references: ReferenceRule | None = None
+    watermark: bool = False
+    """A copy with the vendor's visible mark can be had; without one it comes anyhow."""
     shots_max: int = 0
     """How many shots a call cuts between; each has whole seconds."""
     shot_characters: int | None = None
@@ -188,6 +220,18 @@ class FailureCharge:
 
 
 @frozen(kw_only=True)
+class PeopleRule:
+    """Who may be seen in videos that are ordered from some regions, as a value of the vendor's own option."""
+
+    regions: tuple[str, ...]
+    option: str
+    allowed: tuple[str, ...]
+    says: str
+    source: Source
+    certainty: Certainty = Certainty.DOCUMENTED
+
+
+@frozen(kw_only=True)
 class ModelPath:
     """One model on one access path: `model@path`."""
 
@@ -208,6 +252,12 @@ class ModelPath:
     """Where requests may be sent to."""
     key_regions: tuple[str, ...] = ()
     """Regions that each want a key of their own."""
+    serves: Mapping[str, tuple[str, ...]] = field(factory=dict, hash=False)
+    """Whose requests each of the vendor's regions takes, by `region` of a request; what is not named takes all."""
+    people: tuple[PeopleRule, ...] = ()
+    """Where the vendor limits who may be seen."""
+    provenance: str = ""
+    """Invisible marks and signed origin that every file carries, and that cannot be switched off."""
 
     @property
     def name(self) -> str:

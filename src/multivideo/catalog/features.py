@@ -16,20 +16,23 @@ from .phrases import any_of, seconds_text
 __all__ = ["feature_table"]
 
 REFUSED = "refused"
-NOT_BUILT = "not built yet"
 
 _OPENING = """\
 # What each model can do
 
 Made from the catalog by `python -m multivideo.catalog.features`; every cell is what a request is checked against.
-"refused" means that the vendor has no such thing, so the request is refused before anything is sent; "not built yet"
-means that the vendor has it and this release cannot ask for it.
+"refused" means that the vendor has no such thing, so the request is refused before anything is sent. "provenance" is
+what every file carries unseen, with no switch: SynthID is Google's watermark, C2PA a signed statement of where the file
+comes from.
 """
 
 
 def feature_table(catalog: Catalog) -> str:
     """Every vendor path with its modes, and every option of each mode that can be asked for, as Markdown."""
-    modes = [_row([f"`{path.name}`", *(_state(path, mode) for mode in Mode), _served(path)]) for path in catalog.paths]
+    modes = [
+        _row([f"`{path.name}`", *(_state(path, mode) for mode in Mode), _provenance(path), _served(path)])
+        for path in catalog.paths
+    ]
     options = [
         _row(
             [
@@ -42,14 +45,13 @@ def feature_table(catalog: Catalog) -> str:
         )
         for path in catalog.paths
         for facts in path.modes
-        if facts.built
     ]
     parts = [
         _OPENING,
         "## Modes\n",
-        *_head(["model and path", *Mode, "served"]),
+        *_head(["model and path", *Mode, "provenance", "served"]),
         *modes,
-        "\n## Options, for each mode that is built\n",
+        "\n## Options of each mode\n",
         *_head(["model and path", "mode", *_OPTIONS, "price of a second", "read from"]),
         *options,
         *_others(catalog),
@@ -74,10 +76,11 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _state(path: ModelPath, mode: Mode) -> str:
-    facts = path.mode(mode)
-    if facts is None:
-        return REFUSED
-    return "yes" if facts.built else NOT_BUILT
+    return REFUSED if path.mode(mode) is None else "yes"
+
+
+def _provenance(path: ModelPath) -> str:
+    return path.provenance or "none stated"
 
 
 def _served(path: ModelPath) -> str:
@@ -143,7 +146,38 @@ def _prompt(facts: ModeFacts) -> str:
 
 
 def _pictures(facts: ModeFacts) -> str:
-    return "none" if facts.image is None else f"1 {_picture(facts.image)}"
+    return REFUSED if facts.image is None else _picture(facts.image)
+
+
+def _references(facts: ModeFacts) -> str:
+    rule = facts.references
+    if rule is None:
+        return REFUSED
+    elements = f"{rule.elements} elements" if rule.elements != 1 else "1 element"
+    pictures = f"{rule.pictures} pictures" if rule.pictures != 1 else "1 picture"
+    parts = [*([pictures] if rule.pictures else []), *([elements] if rule.elements else [])]
+    parts += [f"{rule.of_video} of them made from a clip"] if rule.of_video else []
+    most = f", {rule.together} together" if rule.together is not None and rule.elements else ""
+    return f"at most {', '.join(parts)}{most}"
+
+
+def _source_clip(facts: ModeFacts) -> str:
+    rule = facts.clip
+    if rule is None:
+        return REFUSED
+    ways = {"one made here": rule.own, "a file": rule.files, "https": rule.urls, "gs://": rule.storage}
+    longest = "" if rule.max_seconds is None else f", {rule.min_seconds:g} to {rule.max_seconds:g} s"
+    total = "" if rule.max_total is None else f", {rule.max_total:g} s in all"
+    result = "joined" if rule.joined else "the next shot alone" if rule.as_reference else "as long as the clip"
+    return f"{any_of(way for way, taken in ways.items() if taken)}{longest}{total}; {result}"
+
+
+def _shots(facts: ModeFacts) -> str:
+    return f"up to {facts.shots_max}" if facts.shots_max else REFUSED
+
+
+def _watermark(facts: ModeFacts) -> str:
+    return "on request" if facts.watermark else REFUSED
 
 
 def _picture(rule: ImageRule) -> str:
@@ -202,6 +236,10 @@ _OPTIONS: dict[str, Callable[[ModeFacts], str]] = {
     "negative prompt": _negative_prompt,
     "prompt up to": _prompt,
     "pictures": _pictures,
+    "references": _references,
+    "source video": _source_clip,
+    "shots": _shots,
+    "visible watermark": _watermark,
     "takes a call": _takes,
 }
 

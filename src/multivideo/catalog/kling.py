@@ -13,10 +13,11 @@ from attrs import evolve, frozen
 
 from ..values.credits import Credits
 from ..values.plan import ExpectedTime
-from ..values.words import Mode
+from ..values.words import REGIONS, Mode
 from .facts import (
     AccessRow,
     Certainty,
+    ClipRule,
     FailureCharge,
     Format,
     ImageRule,
@@ -24,11 +25,12 @@ from .facts import (
     ModeFacts,
     ModelPath,
     Rate,
+    ReferenceRule,
     Source,
 )
 from .guide import GUIDE, OURS
 
-__all__ = ["ACCESS", "LEGACY", "PATHS", "UNIT", "UNIT_PRICE", "in_legacy"]
+__all__ = ["ACCESS", "LEGACY", "NEXT_SHOT", "PATHS", "UNIT", "UNIT_PRICE", "in_legacy"]
 
 DOCS = Source("Kling API docs, 3.0 and Omni pages", dt.date(2026, 9, 20))
 CAPABILITIES = Source("Kling API docs, older models and capability map", dt.date(2026, 9, 20))
@@ -43,6 +45,9 @@ NO_STATEMENT = Source(
 UNIT = "Kling unit"
 # List price of one video unit (Kling price list for video, read 2026-09-20); packs were also sold at 0.126.
 UNIT_PRICE = Credits.from_usd("0.14")
+
+NEXT_SHOT = "The next shot of @video_1: "
+"""What an extension says before the prompt, as the docs advise ("next shot"); it counts as part of it."""
 
 
 # Pixels of the square shape are those of one integrator's table (read 2026-08); the docs give names only.
@@ -82,6 +87,42 @@ IMAGE = ImageRule(
     source=DOCS,
 )
 
+# A clip goes along by address alone: a file has to be put somewhere first, and what Kling made lies there already.
+CLIP = ClipRule(
+    urls=True,
+    max_bytes=200_000_000,
+    min_seconds=3,
+    max_seconds=15.5,
+    sides=(700, 4553),
+    max_pixels=8_294_400,
+    shapes=(Decimal("0.4"), Decimal(2)),
+    same_size=False,
+    source=DOCS,
+)
+EDITED = evolve(CLIP, as_long=True, own_sound=True)
+CONTINUED = evolve(CLIP, as_reference=True, certainty=Certainty.UNCERTAIN)
+O1_EDITED = evolve(EDITED, max_seconds=10, sides=(700, 2160), source=CAPABILITIES)
+MOVED = ClipRule(
+    urls=True,
+    max_bytes=100_000_000,
+    min_seconds=3,
+    max_seconds=30,
+    sides=(340, 3850),
+    as_long=True,
+    may_be_shorter=True,
+    own_sound=True,
+    same_size=False,
+    source=DOCS,
+)
+
+SEEN = ReferenceRule(pictures=7, elements=7, of_video=3, together=7, beside_of_video=4, source=DOCS)
+SEEN_WITH_FRAMES = evolve(SEEN, elements=3)
+SEEN_WITH_CLIP = ReferenceRule(pictures=4, elements=4, of_video=1, together=4, beside_of_video=0, source=DOCS)
+SEEN_BY_O1 = evolve(SEEN, of_video=0, source=CAPABILITIES)
+ELEMENTS = ReferenceRule(elements=3, of_video=3, source=DOCS)
+LOOK = ReferenceRule(pictures=1, fewest_pictures=1, elements=1, of_video=1, source=DOCS)
+LOOK_ALONE = evolve(LOOK, elements=0, of_video=0, source=CAPABILITIES)
+
 TEXT = ModeFacts(
     mode=Mode.TEXT,
     formats=NATIVE,
@@ -89,93 +130,99 @@ TEXT = ModeFacts(
     default_seconds=5,
     default_audio=False,
     prompt_characters=3072,
+    watermark=True,
 )
 OLD_TEXT = evolve(TEXT, source=CAPABILITIES, prompt_characters=2500)
 
 
-def _framed(text: ModeFacts, mode: Mode = Mode.FIRST_FRAME, *, built: bool = False) -> ModeFacts:
+def _framed(
+    text: ModeFacts, mode: Mode = Mode.FIRST_FRAME, *, seen: ReferenceRule | None = None, shots: int = 0
+) -> ModeFacts:
     """The same limits with a picture to start from, which decides the shape: there is no field for another."""
-    return evolve(text, mode=mode, built=built, image=IMAGE, frame_decides_shape=True)
+    facts = evolve(text, mode=mode, image=IMAGE, frame_decides_shape=True, references=seen)
+    return _cut(facts, shots)
+
+
+def _cut(facts: ModeFacts, shots: int = 6) -> ModeFacts:
+    """Several shots in one clip, each with its own words and whole seconds."""
+    return evolve(facts, shots_max=shots, shot_characters=512 if shots else None)
 
 
 def _shots(text: ModeFacts) -> ModeFacts:
-    """Several shots in one clip, each with its own words and whole seconds."""
-    return evolve(text, mode=Mode.SHOTS, shots_max=6, shot_characters=512)
+    return _cut(evolve(text, mode=Mode.SHOTS))
 
 
-def _references(text: ModeFacts, *, built: bool = False) -> ModeFacts:
-    """Up to seven pictures of people and things, which the prompt may name."""
-    return evolve(text, mode=Mode.REFERENCE, image=IMAGE, references_max=7, built=built)
+def _references(text: ModeFacts, seen: ReferenceRule = SEEN, shots: int = 6) -> ModeFacts:
+    """Pictures and elements of people and things, which the prompt may name."""
+    return _cut(evolve(text, mode=Mode.REFERENCE, image=IMAGE, references=seen), shots)
 
 
-def _with(text: ModeFacts, mode: Mode) -> ModeFacts:
-    """The same limits in a mode that this release cannot ask for."""
-    return evolve(text, mode=mode, built=False)
-
-
-def _motion(text: ModeFacts, source: Source) -> ModeFacts:
+def _motion(text: ModeFacts, look: ReferenceRule, source: Source) -> ModeFacts:
     """A picture moved by a clip: as long as the clip, up to 30 s, with the clip's own sound or without."""
     rows = tuple(_format(name, tuple(range(3, 31)), AS_ASKED, source) for name in ("720p", "1080p"))
     facts = evolve(text, formats=rows, source=source, default_audio=True, prompt_characters=2500)
-    return _framed(facts, Mode.MOTION)
+    return evolve(facts, mode=Mode.MOTION, image=IMAGE, references=look, clip=evolve(MOVED, source=source))
 
 
-def _edit(text: ModeFacts, formats: Sequence[Format]) -> ModeFacts:
+def _edit(text: ModeFacts, formats: Sequence[Format], clip: ClipRule, seen: ReferenceRule) -> ModeFacts:
     """A clip changed by words: as long as the clip, with the clip's own sound or without, never with new sound."""
-    return evolve(_with(text, Mode.EDIT), formats=tuple(evolve(row, audio=AS_ASKED) for row in formats))
+    rows = tuple(evolve(row, audio=AS_ASKED) for row in formats)
+    facts = evolve(text, mode=Mode.EDIT, formats=rows, default_audio=True, image=IMAGE)
+    return evolve(facts, references=seen, clip=clip)
 
 
-def _omni_extension() -> ModeFacts:
+def _extension(text: ModeFacts) -> ModeFacts:
     """No endpoint of its own: the clip as a reference and the words "next shot"; silent, since a clip comes in."""
-    silent = tuple(evolve(row, audio=NEVER, certainty=Certainty.UNCERTAIN) for row in NATIVE)
-    return evolve(_with(TEXT, Mode.EXTEND), formats=silent, certainty=Certainty.UNCERTAIN)
+    silent = tuple(evolve(row, audio=NEVER) for row in NATIVE)
+    facts = evolve(text, mode=Mode.EXTEND, formats=silent, image=IMAGE, certainty=Certainty.UNCERTAIN)
+    return evolve(facts, references=SEEN_WITH_CLIP, clip=CONTINUED, prompt_characters=3072 - len(NEXT_SHOT))
 
 
 TURBO_TEXT = evolve(TEXT, formats=TURBO, default_audio=True)
-O1_TEXT = evolve(OLD_TEXT, formats=O1, built=False)
+O1_TEXT = evolve(OLD_TEXT, formats=O1)
 V26_TEXT = evolve(OLD_TEXT, formats=(OLD_720P, OLD_1080P_NATIVE))
 V25_TEXT = evolve(OLD_TEXT, formats=(OLD_720P, OLD_1080P))
 
 MODES = {
     "kling-3.0": (
         TEXT,
-        _framed(TEXT, built=True),
-        _framed(TEXT, Mode.FIRST_LAST, built=True),
+        _framed(TEXT, seen=ELEMENTS, shots=6),
+        _framed(TEXT, Mode.FIRST_LAST, seen=ELEMENTS, shots=6),
         _shots(TEXT),
-        _motion(TEXT, DOCS),
+        _motion(TEXT, LOOK, DOCS),
     ),
     "kling-3.0-turbo": (
         TURBO_TEXT,
         # 2500 stands on the page with a picture, 3072 on the page without.
-        evolve(_framed(TURBO_TEXT, built=True), prompt_characters=2500),
+        evolve(_framed(TURBO_TEXT, shots=6), prompt_characters=2500),
         _shots(TURBO_TEXT),
     ),
     "kling-3.0-omni": (
         TEXT,
-        _framed(TEXT, built=True),
-        _framed(TEXT, Mode.FIRST_LAST, built=True),
-        _references(TEXT, built=True),
+        _framed(TEXT, seen=SEEN_WITH_FRAMES, shots=6),
+        _framed(TEXT, Mode.FIRST_LAST, seen=SEEN_WITH_FRAMES, shots=6),
+        _references(TEXT),
         _shots(TEXT),
-        _edit(TEXT, NATIVE),
-        _omni_extension(),
+        _edit(TEXT, NATIVE, EDITED, SEEN_WITH_CLIP),
+        _extension(TEXT),
     ),
     "kling-o1": (
         O1_TEXT,
         evolve(_framed(O1_TEXT), formats=tuple(evolve(row, seconds=(5, 10)) for row in O1)),
         _framed(O1_TEXT, Mode.FIRST_LAST),
-        _references(O1_TEXT),
-        _edit(O1_TEXT, O1),
+        _references(O1_TEXT, SEEN_BY_O1, shots=0),
+        _edit(O1_TEXT, O1, O1_EDITED, evolve(SEEN_BY_O1, pictures=4, elements=4, together=4)),
     ),
     "kling-2.6": (
         V26_TEXT,
-        _framed(V26_TEXT, built=True),
-        evolve(_framed(V26_TEXT, Mode.FIRST_LAST, built=True), formats=(OLD_1080P_NATIVE,)),
-        _motion(V26_TEXT, CAPABILITIES),
+        _framed(V26_TEXT),
+        evolve(_framed(V26_TEXT, Mode.FIRST_LAST), formats=(OLD_1080P_NATIVE,)),
+        _motion(V26_TEXT, LOOK_ALONE, CAPABILITIES),
     ),
     "kling-2.5-turbo": (
         V25_TEXT,
-        _framed(V25_TEXT, built=True),
-        evolve(_framed(V25_TEXT, Mode.FIRST_LAST, built=True), formats=(OLD_1080P,)),
+        _framed(V25_TEXT),
+        evolve(_framed(V25_TEXT, Mode.FIRST_LAST), formats=(OLD_1080P,)),
     ),
 }
 
@@ -239,8 +286,10 @@ LEGACY: Mapping[str, LegacyModel] = {
     "kling-2.6": LegacyModel(wire_model="kling-v2-6", negative_prompt=True),
     "kling-2.5-turbo": LegacyModel(wire_model="kling-v2-5-turbo", negative_prompt=True),
 }
+# The pages of text and of frames list a negative prompt; that of motion control does not.
+LEGACY_NEGATIVE = frozenset({Mode.TEXT, Mode.SHOTS, Mode.FIRST_FRAME, Mode.FIRST_LAST})
+LEGACY_NEXT_SHOT = len(NEXT_SHOT) + len("<<<>>>") - len("@")  # "<<<video_1>>>" stands there for "@video_1"
 LEGACY_IMAGE = evolve(IMAGE, max_bytes=10_000_000, source=LEGACY_DOCS)
-LEGACY_BUILT = frozenset({Mode.TEXT, Mode.FIRST_FRAME})
 
 
 def in_legacy(rows: Sequence[ModelPath]) -> tuple[ModelPath, ...]:
@@ -253,9 +302,8 @@ def _legacy(row: ModelPath, other: LegacyModel) -> ModelPath:
         evolve(
             facts,
             source=LEGACY_DOCS,
-            built=facts.built and facts.mode in LEGACY_BUILT,
-            prompt_characters=2500,
-            negative_prompt=other.negative_prompt,
+            prompt_characters=2500 - (LEGACY_NEXT_SHOT if facts.mode is Mode.EXTEND else 0),
+            negative_prompt=other.negative_prompt and facts.mode in LEGACY_NEGATIVE,
             image=None if facts.image is None else LEGACY_IMAGE,
         )
         for facts in row.modes
@@ -278,6 +326,7 @@ def _path(model: str, released: dt.date, run_time: ExpectedTime) -> ModelPath:
         run_time_source=OURS,
         regions=("singapore", "beijing"),
         key_regions=("singapore", "beijing"),
+        serves={"singapore": tuple(region for region in REGIONS if region != "cn"), "beijing": ("cn",)},
     )
 
 

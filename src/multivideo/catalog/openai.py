@@ -21,6 +21,7 @@ from .facts import (
     ModeFacts,
     ModelPath,
     Rate,
+    ReferenceRule,
     Source,
 )
 from .guide import GUIDE, OURS
@@ -64,12 +65,11 @@ PRO_FORMATS = (
 )
 
 
-def _mode(mode: Mode, formats: tuple[Format, ...], *, built: bool, image: ImageRule | None = None) -> ModeFacts:
+def _mode(mode: Mode, formats: tuple[Format, ...], *, image: ImageRule | None = None) -> ModeFacts:
     return ModeFacts(
         mode=mode,
         formats=formats,
         source=SCHEMA,
-        built=built,
         # What the vendor takes when nothing is said; its portrait shape is not ours, so a size is always sent.
         default_seconds=4,
         default_audio=True,
@@ -78,18 +78,24 @@ def _mode(mode: Mode, formats: tuple[Format, ...], *, built: bool, image: ImageR
     )
 
 
-EXTENDED = ClipRule(own=True, max_total=120, joined=True, source=SCHEMA)
-CHANGED = ClipRule(own=True, as_long=True, source=SCHEMA)  # an upload is for eligible customers only, and not built
+# An upload is for eligible customers only, and the vendor says so, at no cost, to everybody else. An extension of one
+# names no model, so that it is offered for the default one alone: which other would make it, and its price, is unknown.
+EXTENDED = ClipRule(own=True, files=True, max_total=120, joined=True, source=SCHEMA)
+EDITED = ClipRule(own=True, files=True, as_long=True, source=SCHEMA)
+REMIXED = evolve(EDITED, files=False)
+# In the guide and not in the schema, so it may go with it; the name must be spoken.
+CHARACTERS = ReferenceRule(elements=2, spoken=True, source=VIDEO_GUIDE, certainty=Certainty.UNCERTAIN)
 
 
-def _modes(formats: tuple[Format, ...]) -> tuple[ModeFacts, ...]:
+def _modes(formats: tuple[Format, ...], extended: ClipRule) -> tuple[ModeFacts, ...]:
     return (
-        _mode(Mode.TEXT, formats, built=True),
-        _mode(Mode.FIRST_FRAME, formats, built=True, image=FIRST_FRAME),
+        _mode(Mode.TEXT, formats),
+        evolve(_mode(Mode.FIRST_FRAME, formats, image=FIRST_FRAME), references=CHARACTERS),
+        evolve(_mode(Mode.REFERENCE, formats), references=CHARACTERS),
         # At most six extensions of one video and 120 s in all; an edit and a remix keep the seconds of their source.
-        evolve(_mode(Mode.EXTEND, formats, built=True), clip=EXTENDED),
-        evolve(_mode(Mode.EDIT, formats, built=True), clip=CHANGED),
-        evolve(_mode(Mode.REMIX, formats, built=True), clip=CHANGED),
+        evolve(_mode(Mode.EXTEND, formats), clip=extended),
+        evolve(_mode(Mode.EDIT, formats), clip=EDITED),
+        evolve(_mode(Mode.REMIX, formats), clip=REMIXED),
     )
 
 
@@ -119,7 +125,7 @@ PATHS = (
         other_names=("sora-2-2025-12-08", "sora-2-2025-10-06"),
         vendor="openai",
         lifecycle=LIFECYCLE,
-        modes=_modes(STANDARD_FORMATS),
+        modes=_modes(STANDARD_FORMATS, EXTENDED),
         rates=(_rate("720p", "0.10"),),
         failures=FAILURES,
         run_time=ExpectedTime(60, 120, 300),
@@ -133,7 +139,7 @@ PATHS = (
         other_names=("sora-2-pro-2025-10-06",),
         vendor="openai",
         lifecycle=LIFECYCLE,
-        modes=_modes(PRO_FORMATS),
+        modes=_modes(PRO_FORMATS, evolve(EXTENDED, files=False)),
         rates=(_rate("720p", "0.30"), _rate("1024p", "0.50"), _rate("1080p", "0.70")),
         failures=FAILURES,
         run_time=ExpectedTime(90, 180, 480),
@@ -142,17 +148,21 @@ PATHS = (
     ),
 )
 
-LITELLM_BUILT = frozenset({Mode.TEXT, Mode.FIRST_FRAME})
-
 
 def in_litellm(rows: Sequence[ModelPath]) -> tuple[ModelPath, ...]:
-    """The rows as LiteLLM serves them: it hands a picture on as a file, and knows none by an address."""
+    """The rows as LiteLLM serves them: all modes, with less of what may be brought along."""
     return tuple(evolve(row, modes=tuple(map(_in_litellm, row.modes))) for row in rows)
 
 
 def _in_litellm(facts: ModeFacts) -> ModeFacts:
-    image = None if facts.image is None else evolve(facts.image, urls=False, source=LITELLM)
-    return evolve(facts, built=facts.built and facts.mode in LITELLM_BUILT, image=image)
+    image, clip, references = facts.image, facts.clip, facts.references
+    if image is not None:  # handed on as a file, and known by no address
+        image = evolve(image, urls=False, source=LITELLM)
+        if references is not None:  # of a form's repeated fields, only the last is handed on
+            references = evolve(references, elements=1, source=LITELLM)
+    if clip is not None:  # OpenAI edits a file only for a model, which LiteLLM keeps to itself; it extends none
+        clip = evolve(clip, files=False, source=LITELLM)
+    return evolve(facts, image=image, clip=clip, references=references)
 
 
 ACCESS = (

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from ..values.plan import Refusal
 from ..values.words import RATIOS, RESOLUTIONS
 from .facts import Format
 
-__all__ = ["any_of", "audio_text", "fps_text", "ratio_text", "refused", "resolution_text", "seconds_text", "size_text"]
+__all__ = [
+    "alike",
+    "any_of",
+    "audio_text",
+    "fps_text",
+    "ratio_text",
+    "refused",
+    "resolution_text",
+    "seconds_text",
+    "size_text",
+]
 
 
 def refused(field: str, asked: str, allowed: str, source: str) -> Refusal:
@@ -21,6 +32,11 @@ def any_of(words: Iterable[object]) -> str:
     """The words as they are said: "a", "a or b", "a, b or c"."""
     *most, last = dict.fromkeys(str(word) for word in words)
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def alike(one: float, other: float) -> bool:
+    """Whether two shapes, as width by height, look the same."""
+    return math.isclose(one, other, rel_tol=0.02)
 
 
 def _span(seconds: Sequence[int]) -> str:

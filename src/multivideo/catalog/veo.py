@@ -20,7 +20,9 @@ from .facts import (
     Lifecycle,
     ModeFacts,
     ModelPath,
+    PeopleRule,
     Rate,
+    ReferenceRule,
     Source,
 )
 from .guide import GUIDE, OURS
@@ -86,14 +88,14 @@ def _eight_seconds(formats: tuple[Format, ...]) -> tuple[Format, ...]:
     return tuple(evolve(row, seconds=(8,)) for row in formats)
 
 
-def _modes(text: ModeFacts, image: ImageRule, *formats: Format, built: bool) -> tuple[ModeFacts, ...]:
+def _modes(text: ModeFacts, image: ImageRule, *formats: Format) -> tuple[ModeFacts, ...]:
     """What every tier has on a path: text, first frame, and first with last frame."""
     text = evolve(text, formats=formats)
     return (
         text,
         evolve(text, mode=Mode.FIRST_FRAME, image=image),
         # Two projects disagree whether 4 and 6 s pass between two frames: 8 s is safe.
-        evolve(text, mode=Mode.FIRST_LAST, image=image, built=built, formats=_eight_seconds(formats)),
+        evolve(text, mode=Mode.FIRST_LAST, image=image, formats=_eight_seconds(formats)),
     )
 
 
@@ -102,55 +104,56 @@ def _doubted(facts: ModeFacts) -> ModeFacts:
     return facts if facts.image is None else evolve(facts, certainty=Certainty.UNCERTAIN)
 
 
-def _reference(text: ModeFacts, image: ImageRule, *formats: Format, built: bool) -> ModeFacts:
+def _reference(text: ModeFacts, image: ImageRule, *formats: Format) -> ModeFacts:
     """Up to three pictures of things to keep. Landscape only in the docs of 2025; later guides show portrait too."""
     landscape = tuple(
         evolve(row, sizes={"16:9": row.sizes["16:9"]}, certainty=Certainty.UNCERTAIN) for row in _eight_seconds(formats)
     )
-    return evolve(text, mode=Mode.REFERENCE, image=image, built=built, formats=landscape, references_max=3)
+    seen = ReferenceRule(pictures=3, source=text.source)
+    return evolve(text, mode=Mode.REFERENCE, image=image, formats=landscape, references=seen)
 
 
 VERTEX_CLIP = ClipRule(
     files=True, storage=True, min_seconds=1, max_seconds=30, max_total=37, joined=True, source=EXTENSION
 )
+# Only what Veo made there, within the two days that its file is kept; a call adds seven seconds, at most twenty times.
+GEMINI_CLIP = ClipRule(own=True, min_seconds=1, max_seconds=141, max_total=148, joined=True, source=GEMINI_DOCS)
 
 
-def _extension(text: ModeFacts, source: Source, *formats: Format) -> ModeFacts:
+def _extension(text: ModeFacts, clip: ClipRule, *formats: Format) -> ModeFacts:
     """Seven seconds a call: up to 37 s in all on Vertex, up to 148 s of Veo's own video at the Gemini API."""
-    longer = tuple(evolve(row, seconds=(7,), source=source) for row in formats)
-    built = text is VERTEX_TEXT
-    clip = VERTEX_CLIP if built else None
-    return evolve(text, mode=Mode.EXTEND, built=built, formats=longer, default_seconds=7, clip=clip, source=source)
+    longer = tuple(evolve(row, seconds=(7,), source=clip.source) for row in formats)
+    return evolve(text, mode=Mode.EXTEND, formats=longer, default_seconds=7, clip=clip, source=clip.source)
 
 
 VERTEX_BOTH = (VERTEX_720P, VERTEX_1080P)
 VERTEX_MODES = {
     "veo-3.1": (
-        *_modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, VERTEX_4K, built=True),
-        _reference(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, built=True),
-        _extension(VERTEX_TEXT, EXTENSION, *VERTEX_BOTH, VERTEX_4K),
+        *_modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, VERTEX_4K),
+        _reference(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH),
+        _extension(VERTEX_TEXT, VERTEX_CLIP, *VERTEX_BOTH, VERTEX_4K),
     ),
     # The price list has 4k for Fast too, its card has not: the card is followed.
     "veo-3.1-fast": (
-        *_modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, built=True),
-        _reference(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, built=True),
-        _extension(VERTEX_TEXT, EXTENSION, *VERTEX_BOTH),
+        *_modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH),
+        _reference(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH),
+        _extension(VERTEX_TEXT, VERTEX_CLIP, *VERTEX_BOTH),
     ),
     "veo-3.1-lite": (
-        *map(_doubted, _modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH, built=True)),
-        _extension(VERTEX_TEXT, EXTENSION, *VERTEX_BOTH),
+        *map(_doubted, _modes(VERTEX_TEXT, VERTEX_IMAGE, *VERTEX_BOTH)),
+        _extension(VERTEX_TEXT, VERTEX_CLIP, *VERTEX_BOTH),
     ),
 }
 GEMINI_BOTH = (GEMINI_720P, GEMINI_1080P)
 GEMINI_RICH = (
-    *_modes(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH, GEMINI_4K, built=False),
-    _reference(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH, built=False),
-    _extension(GEMINI_TEXT, GEMINI_DOCS, GEMINI_720P),
+    *_modes(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH, GEMINI_4K),
+    _reference(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH),
+    _extension(GEMINI_TEXT, GEMINI_CLIP, GEMINI_720P),
 )
 GEMINI_MODES = {
     "veo-3.1": GEMINI_RICH,
     "veo-3.1-fast": GEMINI_RICH,
-    "veo-3.1-lite": _modes(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH, built=False),
+    "veo-3.1-lite": _modes(GEMINI_TEXT, GEMINI_IMAGE, *GEMINI_BOTH),
 }
 
 # US dollars for a second of delivered video: with sound, without (Vertex alone can leave it out).
@@ -162,11 +165,16 @@ PRICE_LIST: Mapping[str, Mapping[str, tuple[str, str]]] = {
 
 
 def _rates(model: str) -> tuple[Rate, ...]:
-    return tuple(
+    """By resolution and sound. Whether an extension is billed for 7 s or for the whole file is not settled."""
+    listed = tuple(
         Rate(when={"resolution": resolution, "audio": audio}, amount=Decimal(usd), source=PRICES)
         for resolution, (loud, silent) in PRICE_LIST[model].items()
         for audio, usd in ((True, loud), (False, silent))
     )
+    longer = tuple(
+        evolve(rate, when={**rate.when, "mode": Mode.EXTEND}, certainty=Certainty.UNCERTAIN) for rate in listed
+    )
+    return (*longer, *listed)
 
 
 FAILURES = (
@@ -200,6 +208,17 @@ GEMINI_LIVES = {
 }
 
 
+# Guides of Vertex print "disallow" where its reference has "dont_allow"; the Gemini API was never seen to take either.
+VERTEX_ADULTS = PeopleRule(
+    regions=("eu", "uk", "ch", "mena"),
+    option="personGeneration",
+    allowed=("allow_adult", "dont_allow", "disallow"),
+    says="Veo shows no children to these regions: personGeneration is left out, or allow_adult",
+    source=GEMINI_DOCS,
+)
+GEMINI_ADULTS = evolve(VERTEX_ADULTS, allowed=("allow_adult",))
+
+
 def _vertex(model: str, wire_model: str) -> ModelPath:
     return ModelPath(
         model=model,
@@ -213,6 +232,8 @@ def _vertex(model: str, wire_model: str) -> ModelPath:
         run_time=RUN_TIMES[model],
         run_time_source=OURS,
         regions=("us-central1",),
+        people=(VERTEX_ADULTS,),
+        provenance="SynthID, C2PA",
     )
 
 
@@ -229,6 +250,8 @@ def _gemini(model: str, wire_model: str) -> ModelPath:
         run_time=RUN_TIMES[model],
         run_time_source=OURS,
         regions=("global",),
+        people=(GEMINI_ADULTS,),
+        provenance="SynthID",
     )
 
 

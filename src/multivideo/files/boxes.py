@@ -13,7 +13,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from io import SEEK_END
+from io import SEEK_END, BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,8 +55,8 @@ class Measured:
     frames: int
 
 
-def measure(path: Path) -> Measured:
-    """Length, size, frame rate and sound of an MP4 file; reads its headers only, however large it is.
+def measure(source: Path | bytes) -> Measured:
+    """Length, size, frame rate and sound of an MP4 file, or of its bytes; reads its headers only, however large it is.
 
     A fragmented file that was cut off exactly between two fragments is whole to its headers, and measures as shorter.
 
@@ -64,7 +64,7 @@ def measure(path: Path) -> Measured:
         NotAVideo: it is something else, is cut off, holds no pictures, or says what cannot be.
         OSError: it cannot be read.
     """
-    with path.open("rb", buffering=0) as file:
+    with source.open("rb", buffering=0) if isinstance(source, Path) else BytesIO(source) as file:
         size_bytes = file.seek(0, SEEK_END)
         movie = _Movie.read(file, size_bytes)
     pictures = [track for track in movie.tracks.values() if track.handler == "vide"]

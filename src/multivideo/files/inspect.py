@@ -29,9 +29,12 @@ class Expected:
 
 @frozen
 class Fault:
-    """One thing that is not as ordered. "end": the last pictures cannot be decoded; "takes": fewer came than asked."""
+    """One thing that is not as ordered.
 
-    name: Literal["width", "height", "fps", "duration", "audio", "end", "takes"]
+    "end": the last pictures cannot be decoded; "takes": fewer came than asked; "watermark": no marked copy came.
+    """
+
+    name: Literal["width", "height", "fps", "duration", "audio", "end", "takes", "watermark"]
     asked: float | bool | str
     got: float | bool | str
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from anyio import to_thread
 from attrs import define, evolve, field, frozen
 
-from ..catalog.facts import ModelPath
+from ..catalog.facts import ClipRule, ModelPath
 from ..errors import (
     DeliverableMismatch,
     DownloadFailed,
@@ -92,7 +92,7 @@ class _Brought:
         return cls(
             loaded("first_frame", request.first_frame) if request.first_frame else None,
             loaded("last_frame", request.last_frame) if request.last_frame else None,
-            tuple(loaded("reference_images", picture) for picture in request.reference_images),
+            tuple(loaded("reference_images", picture) for picture in request.pictures),
             loaded("source_video", clip) if clip is not None and whole_clip else clip,
         )
 
@@ -141,6 +141,7 @@ class Driver:
             first_frame=brought.first,
             last_frame=brought.last,
             references=brought.references,
+            elements=request.elements,
             shots=request.shots,
             source=brought.source,
             negative_prompt=request.negative_prompt,
@@ -212,7 +213,7 @@ class Driver:
         """Everything that can fail before money is spent: the target folder, the bytes of what is brought along."""
         first = plan.first
         facts = self.sites[first.provider].paths[first.model].mode(plan.segments[0].mode)
-        whole_clip = facts is not None and facts.clip is not None and facts.clip.files
+        whole_clip = facts is not None and _goes_as_bytes(plan.request.source_video, facts.clip, first.provider)
         with self.sender.clock.working():
             await to_thread.run_sync(prepared, target(job.save_to, self.home, first.model, job.id, 1))
             return await to_thread.run_sync(_Brought.of, plan.request, whole_clip)
@@ -261,6 +262,8 @@ class Driver:
             held_micro_usd=held,
             submitted_at=self.sender.clock.wall(),
             file_seconds=segment.file_seconds,
+            file_audio=segment.file_audio,
+            watermark=segment.watermark,
         )
 
     async def _look(self, job: Job, attempt: Attempt) -> None:
@@ -343,7 +346,9 @@ class Driver:
         ref = attempt.ref
         path = target(job.save_to, self.home, ref.vendor.model, job.id, len(job.takes) + 1)
         asset = status.assets[number]
-        fetched, measured, check = await self._fetch(job, attempt, asset, path)
+        fetched, measured, check = await self._fetch(job, attempt, _ordered(asset, ref), path)
+        if ref.watermark and asset.marked_url is None:
+            check = evolve(check, faults=(*check.faults, Fault("watermark", "a visible mark", "the copy without one")))
         await keep(self.sender, fetched, path)
         return Video(
             path=path,
@@ -372,7 +377,9 @@ class Driver:
     async def _fetch(self, job: Job, attempt: Attempt, asset: Asset, path: Path) -> tuple[Fetched, Measured, Check]:
         """A take that is on disk and is a whole video; one that is none is fetched again, a few times."""
         ref, site = attempt.ref, self._site(attempt)
-        expected = Expected(seconds=ref.file_seconds, width=ref.width, height=ref.height, fps=ref.fps, audio=ref.audio)
+        expected = Expected(
+            seconds=ref.file_seconds, width=ref.width, height=ref.height, fps=ref.fps, audio=ref.file_audio
+        )
         why = ""
         for _ in range(FETCHES if asset.file is None else 1):
             try:
@@ -465,12 +472,19 @@ class Driver:
         return tell
 
 
+def _goes_as_bytes(clip: Clip | None, rule: ClipRule | None, provider: str) -> bool:
+    """Whether a clip is sent itself: not where the vendor takes none, and not one that it made and finds by its id."""
+    if clip is None or rule is None or not rule.files:
+        return False
+    return not (rule.own and clip.handle is not None and clip.handle.ref.provider == provider)
+
+
 def _first_step(provider: Provider, order: Order) -> Step[VendorRef]:
     """How that provider starts such an order. Raises: UnsupportedFeature where it cannot."""
     mode = order.segment.mode
     if mode is Mode.EXTEND:
         step = provider.extend(order)
-    elif mode in {Mode.EDIT, Mode.REMIX}:
+    elif mode in {Mode.EDIT, Mode.REMIX, Mode.MOTION}:
         step = provider.edit(order)
     else:
         return provider.submit(order)
@@ -480,6 +494,11 @@ def _first_step(provider: Provider, order: Order) -> Step[VendorRef]:
         )
         raise UnsupportedFeature.of([problem], provider=provider.name)
     return step
+
+
+def _ordered(asset: Asset, ref: AttemptRef) -> Asset:
+    """The copy of a take that was ordered: with the vendor's visible mark, or without."""
+    return evolve(asset, url=asset.marked_url) if ref.watermark and asset.marked_url is not None else asset
 
 
 def _shares(amount: Credits, takes: int) -> list[Credits]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import heapq
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -43,6 +43,8 @@ class _Watch:
     ref: VendorRef
     due: float
     on_retry: OnRetry | None
+    nap: Nap | None = None
+    """Its own sleep, where it asks for itself."""
     turn: anyio.Event = field(factory=anyio.Event)
     answer: JobStatus | Exception | None = None
 
@@ -63,31 +65,59 @@ class Poller:
     clock: Clock
     _heap: list[tuple[float, int, _Watch]] = field(factory=list)
     _waiting: set[_Watch] = field(factory=set)
+    _news: set[VendorRef] = field(factory=set)
+    """Jobs that were nudged after the last look at them had begun: a look that comes for one is due at once."""
     _order: itertools.count[int] = field(factory=itertools.count)
     _leader: Nap | None = None
     _limit: anyio.Semaphore = field(factory=lambda: anyio.Semaphore(AT_ONCE))
 
     async def look(self, ref: VendorRef, wait_s: float, on_retry: OnRetry | None = None) -> JobStatus:
         """What the vendor says of the job in that many seconds, or a little sooner where somebody else asks too."""
-        if self.channel.provider.poll_many([ref]) is None:
-            await self.clock.sleep(wait_s)
-            return await self._run(self.channel.provider.poll(ref), on_retry)
-        watch = _Watch(ref, self.clock.monotonic() + wait_s, on_retry)
+        now = self.clock.monotonic()
+        watch = _Watch(ref, now if ref in self._news else now + wait_s, on_retry)
         self._waiting.add(watch)
-        self._push(watch)
-        if self._leader is not None and self._heap[0][2] is watch:
-            self._leader.wake()
         try:
-            while watch.answer is None:
-                if self._leader is None:
-                    await self._lead(watch)
-                else:
-                    await watch.turn.wait()
-                    watch.turn = anyio.Event()
+            if self.channel.provider.poll_many([ref]) is None:
+                answer = await self._look_alone(watch)
+            else:
+                answer = await self._look_together(watch)
         finally:
             self._waiting.remove(watch)
             if self._leader is None and (other := self._next()) is not None:
                 other.turn.set()
+        if answer.state.ended:
+            self._news.discard(ref)  # nobody looks again
+        return answer
+
+    def nudge(self, ref: VendorRef) -> bool:
+        """Have a job looked at now instead of at its next turn. Says whether a look was waited for or under way.
+
+        One under way may not see what has changed, so another follows; of any number of nudges it is one.
+        """
+        now = self.clock.monotonic()
+        self._news.add(ref)
+        watches = [watch for watch in self._waiting if watch.ref == ref and watch.answer is None]
+        for watch in watches:
+            if watch.nap is not None:
+                watch.nap.wake()
+            elif watch.due > now:
+                watch.due = now
+                self._push(watch)
+        return bool(watches)
+
+    async def _look_alone(self, watch: _Watch) -> JobStatus:
+        watch.nap = self.clock.nap(watch.due - self.clock.monotonic())
+        await watch.nap.sleep()
+        return await self._run(self.channel.provider.poll(watch.ref), [watch.ref], watch.on_retry)
+
+    async def _look_together(self, watch: _Watch) -> JobStatus:
+        self._push(watch)
+        while watch.answer is None:
+            if self._leader is None:
+                await self._lead(watch)
+            else:
+                await watch.turn.wait()
+                watch.turn = anyio.Event()
         if isinstance(watch.answer, MultiVideoError):
             raise copy.copy(watch.answer)  # each waiter notes its own job in it
         if isinstance(watch.answer, Exception):
@@ -110,7 +140,10 @@ class Poller:
                     self._push(other)
 
     def _push(self, watch: _Watch) -> None:
+        """Put it in line, once more where it was nudged; the leader's nap ends where it has become the first."""
         heapq.heappush(self._heap, (watch.due, next(self._order), watch))
+        if self._leader is not None and self._next() is watch:
+            self._leader.wake()
 
     def _next(self) -> _Watch | None:
         """The watch that is due first and still waits for its answer."""
@@ -143,7 +176,7 @@ class Poller:
         try:
             refs = {watch.ref.remote_id: watch.ref for watch in batch}  # two may wait for one job
             exchange = self.channel.provider.poll_many(list(refs.values()))
-            found = await self._run(exchange, told) if exchange is not None else {}
+            found = await self._run(exchange, refs.values(), told) if exchange is not None else {}
         except Exception as error:  # noqa: BLE001 - belongs to whoever waits for these jobs, not to the leader
             for watch in batch:
                 watch.tell(error)
@@ -152,15 +185,21 @@ class Poller:
             remote_id = watch.ref.remote_id
             watch.tell(found.get(remote_id) or JobStatus(remote_id, JobState.MISSING, "not in the answer"))
 
-    async def _run(self, exchange: Exchange[T], on_retry: OnRetry | None) -> T:
+    async def _run(self, exchange: Exchange[T], refs: Iterable[VendorRef], on_retry: OnRetry | None) -> T:
         """Ask in one of the places; one that waits to try again gives its place away, or a few could block all."""
         with ExitStack() as place:
             await self._limit.acquire()
             place.callback(self._limit.release)
+            news = self._news.intersection(refs)
+            self._news -= news
 
             async def told(retry: Retry) -> None:
                 place.close()
                 if on_retry is not None:
                     await on_retry(retry)
 
-            return await self.sender.run(self.channel, exchange, StepKind.POLL, told)
+            try:
+                return await self.sender.run(self.channel, exchange, StepKind.POLL, told)
+            except BaseException:
+                self._news |= news
+                raise

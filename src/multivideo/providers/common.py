@@ -363,30 +363,50 @@ def fetch(asset: Asset, origins: Sequence[str]) -> WireRequest:
 
 FROM_TEXT_OR_FRAME = frozenset({Mode.TEXT, Mode.FIRST_FRAME})
 
+_NEEDS: Mapping[Mode, frozenset[str]] = {
+    Mode.FIRST_FRAME: frozenset({"first_frame"}),
+    Mode.FIRST_LAST: frozenset({"first_frame", "last_frame"}),
+    Mode.REFERENCE: frozenset({"reference_images"}),
+    Mode.SHOTS: frozenset({"shots"}),
+    Mode.EXTEND: frozenset({"source_video"}),
+    Mode.EDIT: frozenset({"source_video"}),
+    Mode.REMIX: frozenset({"source_video"}),
+    Mode.MOTION: frozenset({"source_video", "reference_images"}),
+}
+
 
 def check_order(
     order: Order, provider: str, *, modes: frozenset[Mode] = FROM_TEXT_OR_FRAME, takes: frozenset[str] = frozenset()
 ) -> None:
     """Refuse what this protocol has no field for, instead of leaving it out unsaid.
 
+    `takes` names what goes along beside what a mode needs: "reference_images", "elements", "shots", "watermark",
+    "negative_prompt", "seed", "count".
+
     Raises: UnsupportedFeature.
     """
     mode = order.segment.mode
     given = {
-        "mode": mode not in modes,
-        "first_frame": (mode in {Mode.FIRST_FRAME, Mode.FIRST_LAST}) != (order.first_frame is not None),
-        "last_frame": (mode is Mode.FIRST_LAST) != (order.last_frame is not None),
-        "reference_images": (mode is Mode.REFERENCE) != bool(order.references),
-        "shots": (mode is Mode.SHOTS) != bool(order.shots),
-        "source_video": (mode in {Mode.EXTEND, Mode.EDIT, Mode.REMIX}) != (order.source is not None),
+        "first_frame": order.first_frame is not None,
+        "last_frame": order.last_frame is not None,
+        "reference_images": bool(order.references),
+        "elements": bool(order.elements),
+        "shots": bool(order.shots),
+        "source_video": order.source is not None,
+        "watermark": order.segment.watermark,
         "negative_prompt": order.negative_prompt is not None,
         "seed": order.seed is not None,
         "count": order.samples != 1,
     }
+    needs, have = _NEEDS.get(mode, frozenset()), {name for name, is_given in given.items() if is_given}
+    missing = needs - have - ({"reference_images"} if order.elements else set())
+    strange = have - needs - takes
     problems = [
         Problem(name, "given", f"{provider} has no such field for {order.model}", f"{provider} takes no {name} here.")
-        for name, is_given in given.items()
-        if is_given and name not in takes
+        for name in ["mode"] * (mode not in modes) + [name for name in given if name in strange]
+    ]
+    problems += [
+        Problem(name, f"left out in mode {mode}", f"{name}= in mode {mode}") for name in given if name in missing
     ]
     if problems:
         raise UnsupportedFeature.of(problems, provider=provider, attempt_id=order.attempt_id)

@@ -1,7 +1,11 @@
 """What servers of the OpenAI Videos protocol do differently, as data; the one backend reads it.
 
 Sources: OpenAI's published API schema, read 2026-08-21, and refusals that others recorded from 2025-10 to mid 2026; for
-LiteLLM the source of its proxy, version 1.109.1, read 2026-11-22.
+LiteLLM the source of its proxy, version 1.109.1, read on 2026-11-22 and run before an emulator of OpenAI's service.
+
+What LiteLLM relays of the rest: remix, and edits and extensions by id, with ids of its own; characters. What it does
+not: an uploaded clip (it keeps the model to itself, without which OpenAI edits no file, and looks for an id only where
+it extends), the thumbnail of a video (it passes no `variant` on), and deleting one (405).
 """
 
 from __future__ import annotations
@@ -42,12 +46,30 @@ class Dialect:
     """A free path that tells whether the key works."""
     own_errors: bool
     """Whether a fault told in the vendor's envelope is the vendor's own word about this very request."""
+    uploads: bool
+    """Whether a clip to extend or to change may come as a file."""
+    characters_by_model: bool
+    """Whether making a character says for which model: a gateway finds by it where to keep the character."""
 
 
 DIALECTS: Mapping[str, Dialect] = {
     # Until early 2026 OpenAI refused objects, from mid 2026 it refused files, at least for some accounts.
-    "openai": Dialect(pictures=("file", "object"), lists=True, probe="/videos?limit=1", own_errors=True),
+    "openai": Dialect(
+        pictures=("file", "object"),
+        lists=True,
+        probe="/videos?limit=1",
+        own_errors=True,
+        uploads=True,
+        characters_by_model=False,
+    ),
     # LiteLLM hands a picture on as a file only; its list asks one upstream vendor alone, and most have none; and it
     # tries again by itself, so that "unavailable" may be said of a second try after a first one that made a job.
-    "litellm": Dialect(pictures=("file",), lists=False, probe="/models", own_errors=False),
+    "litellm": Dialect(
+        pictures=("file",),
+        lists=False,
+        probe="/models",
+        own_errors=False,
+        uploads=False,
+        characters_by_model=True,
+    ),
 }

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import MultiVideoError
 from ..shapes import Loose, Unreadable
+from ..values.clips import Clip
+from ..values.media import Media
 from ..values.refs import VendorRef
 from ..wire import (
     Asset,
@@ -37,16 +39,24 @@ from .common import (
     check_order,
     fetch,
     job_id,
-    merged,
     origin_of,
     read_body,
     readable,
     reading,
-    unsupported_picture,
     unwelcome,
     word_of,
 )
-from .google_words import RULES, Ending, Failure, judged_answer, picture_object
+from .google_words import (
+    MODES,
+    RULES,
+    Ending,
+    Failure,
+    cannot_take,
+    instance_of,
+    judged_answer,
+    picture_object,
+    start_body,
+)
 
 __all__ = ["GeminiBackend"]
 
@@ -56,6 +66,7 @@ _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _OPERATION = re.compile(rf"(?:models/{_SEGMENT}/)?operations/{_SEGMENT}")
 _FILE = re.compile(r"(?:.*/)?files/([a-z0-9]+)(?::download)?")
 _KNOWN_MODEL = "veo-3.1-generate-preview"
+_ALWAYS = {"sampleCount": 1, "generateAudio": True}  # one video, with sound: the second is refused where it is said
 
 
 @frozen
@@ -108,26 +119,36 @@ class GeminiBackend:
 
     def submit(self, order: Order) -> Step[VendorRef]:
         """Start one video. Sound is always on, and a switch for it would be refused; so would several takes."""
-        check_order(order, self.name, takes=frozenset({"negative_prompt", "seed"}))
-        segment, frame = order.segment, order.first_frame
-        instance: dict[str, Any] = {"prompt": order.prompt}
-        if frame is not None:
-            if frame.url is not None:
-                raise unsupported_picture("an address", "a file or bytes", self.name)
-            # "inlineData" stands in Google's samples, and its server refused it (google-genai 2.34.0 sends these names)
-            instance["image"] = picture_object(frame, self.name)
+        check_order(order, self.name, modes=MODES, takes=frozenset({"negative_prompt", "seed"}))
+        segment = order.segment
         parameters: dict[str, Any] = {
+            **_ALWAYS,
             "aspectRatio": segment.aspect_ratio,
             "durationSeconds": segment.seconds,
             "resolution": segment.resolution,
         }
-        optional = {"negativePrompt": order.negative_prompt, "seed": order.seed}
-        parameters |= {name: value for name, value in optional.items() if value is not None}
-        body = merged({"instances": [instance], "parameters": parameters}, order.options, self.name)
+        instance = instance_of(order, self._picture, self._clip)
+        body = start_body(order, instance, parameters, self.name, unsent=frozenset(_ALWAYS))
         url = f"{self.base_url}/v1beta/models/{quote(order.wire_model, safe='')}:predictLongRunning"
         request = WireRequest("POST", url, json=body, resend=Resend.IF_UNSENT)
         reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Started, r).name))
         return Step.of(Exchange(request, reader))
+
+    def _picture(self, field: str, image: Media) -> dict[str, str]:
+        if image.url is not None:
+            raise cannot_take(field, "an address", "a file or bytes", self.name)
+        return picture_object(image, self.name)
+
+    def _clip(self, source: Clip) -> dict[str, str]:
+        """The file of an earlier job, by the address that the service gave it: no other video is taken, nor bytes.
+
+        The key "encoding" for its type is Google's (google-genai 2.34.0).
+        """
+        handle = source.handle
+        if handle is None or handle.ref.provider != self.name or handle.url is None:
+            allowed = f"a Video that {self.name} made within the last two days"
+            raise cannot_take("source_video", "a video of another origin", allowed, self.name)
+        return {"uri": handle.url, "encoding": "video/mp4"}
 
     def poll(self, ref: VendorRef) -> Exchange[JobStatus]:
         """Look at one operation."""
@@ -168,19 +189,24 @@ class GeminiBackend:
         return tuple(dict.fromkeys(assets))[:MOST_TAKES]
 
     def _asset(self, uri: str) -> Asset | None:
-        """A file of the protocol, asked for at our own address whoever's it names; any other needs no key."""
+        """A take by the address that the service gave it, by which it is extended too."""
         try:
-            parts = urlsplit(uri)
-            at_home = not parts.netloc or origin_of(uri) in {*self.origins, origin_of(_GOOGLE)}
+            own, parts = self._file(uri) is not None, urlsplit(uri)
         except ValueError:
             return None
-        if at_home and (file := _FILE.fullmatch(parts.path)):
-            return Asset(f"{self.base_url}/v1beta/files/{file[1]}:download?alt=media", signed=True)
-        return Asset(uri) if parts.netloc else None
+        return Asset(uri, signed=own) if own or parts.netloc else None
+
+    def _file(self, uri: str) -> str | None:
+        """Where a file of the protocol is fetched: at our own address, whoever's it names. None: it is no such file."""
+        parts = urlsplit(uri)
+        at_home = not parts.netloc or origin_of(uri) in {*self.origins, origin_of(_GOOGLE)}
+        file = _FILE.fullmatch(parts.path) if at_home else None
+        return None if file is None else f"{self.base_url}/v1beta/files/{file[1]}:download?alt=media"
 
     def download(self, asset: Asset) -> WireRequest:
-        """Fetch a finished file, with the key where it lies at our own address."""
-        return fetch(asset, self.origins)
+        """Fetch a finished file: one of the protocol at our own address, with the key; any other as it is, without."""
+        own = self._file(asset.url) if asset.signed and asset.url is not None else None
+        return fetch(asset if own is None else evolve(asset, url=own), self.origins)
 
     def refusal(self, response: WireResponse) -> MultiVideoError | None:
         """The error that an answer is; None: it is a success."""
@@ -211,9 +237,9 @@ class GeminiBackend:
         """None: no such call is documented; the job runs on and is charged."""
         return
 
-    def extend(self, order: Order) -> None:
-        """None: not built yet; the catalog refuses the mode."""
-        return
+    def extend(self, order: Order) -> Step[VendorRef]:
+        """Seven seconds more behind a video that was made here; both come back as one file."""
+        return self.submit(order)
 
     def edit(self, order: Order) -> None:
         """None: no such mode exists."""
@@ -222,3 +248,7 @@ class GeminiBackend:
     def charge(self, status: JobStatus) -> Charge | None:
         """None: Google says nowhere in the protocol what a job cost."""
         return status.charge
+
+    def character(self, name: str, clip: Clip, wire_model: str) -> None:
+        """None: Google keeps nobody; pictures go along with each order."""
+        return

@@ -1,4 +1,4 @@
-"""What both of Google's addresses of Veo say in the same words: errors, safety filters and ends of operations.
+"""What both of Google's addresses of Veo say in the same words: orders, errors, safety filters, ends of operations.
 
 Sources: google.rpc's codes; Google's responsible AI page with its support codes and its price pages (read September
 2026); wordings of refusals as others recorded them up to 2026-10-04.
@@ -7,16 +7,26 @@ Sources: google.rpc's codes; Google's responsible AI page with its support codes
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from attrs import frozen
 
-from ..errors import AuthenticationFailed, ContentFiltered, GenerationFailed, ProviderError, RateLimited
+from ..errors import (
+    AuthenticationFailed,
+    ContentFiltered,
+    GenerationFailed,
+    Problem,
+    ProviderError,
+    RateLimited,
+    UnsupportedFeature,
+)
 from ..shapes import Loose, Unreadable, read
+from ..values.clips import Clip
 from ..values.media import Media
-from ..wire import Answer, AnswerRule, Asset, JobState, JobStatus, WireResponse
+from ..values.words import Mode
+from ..wire import Answer, AnswerRule, Asset, JobState, JobStatus, Order, WireResponse
 from .common import (
     HTTP_RULES,
     MOST_TAKES,
@@ -26,13 +36,27 @@ from .common import (
     body_of,
     code_word,
     judge,
+    merged,
     picture,
     quoted,
     readable,
     retry_after,
 )
 
-__all__ = ["RULES", "SUPPORT_CODES", "Ending", "Failure", "judged_answer", "picture_object"]
+__all__ = [
+    "MODES",
+    "RULES",
+    "SUPPORT_CODES",
+    "Ending",
+    "Failure",
+    "cannot_take",
+    "instance_of",
+    "judged_answer",
+    "picture_object",
+    "start_body",
+]
+
+MODES = frozenset({Mode.TEXT, Mode.FIRST_FRAME, Mode.FIRST_LAST, Mode.REFERENCE, Mode.EXTEND})
 
 # Words of our own for kinds of answers that Google gives no code of their own.
 _REFUSED_CONTENT, _LASTING_QUOTA, _BAD_KEY = "SUPPORT_CODES", "LASTING_QUOTA", "API_KEY_INVALID"
@@ -114,9 +138,61 @@ class Failure:
     message: Loose[str] = None
 
 
-def picture_object(frame: Media, provider: str) -> dict[str, str]:
-    """A picture that was read into memory, as both addresses take it."""
-    data, mime = picture(frame, provider)
+_OF_A_CLIP = frozenset({"durationSeconds", "aspectRatio"})  # the step is always seven seconds, the shape the clip's
+
+
+def instance_of(
+    order: Order, picture: Callable[[str, Media], dict[str, str]], clip: Callable[[Clip], dict[str, str]]
+) -> dict[str, Any]:
+    """The prompt with all that is brought along, each as that address takes it.
+
+    `picture` is also told which option of ours the picture came by, for the error that it may raise.
+    """
+    instance: dict[str, Any] = {"prompt": order.prompt}
+    if order.first_frame is not None:
+        instance["image"] = picture("first_frame", order.first_frame)
+    if order.last_frame is not None:
+        instance["lastFrame"] = picture("last_frame", order.last_frame)
+    if order.references:
+        seen = [picture("reference_images", image) for image in order.references]
+        instance["referenceImages"] = [{"image": image, "referenceType": "asset"} for image in seen]
+    if order.source is not None:
+        instance["video"] = clip(order.source)
+    return instance
+
+
+def start_body(
+    order: Order,
+    instance: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    provider: str,
+    unsent: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """The message that starts a job, with the user's own parameters in it.
+
+    What decides the price stays as it was priced, said or not: `unsent` names the parameters that go without saying,
+    and an extension leaves out what its clip decides. None of them is sent, and `options` cannot add them.
+    """
+    optional = {"negativePrompt": order.negative_prompt, "seed": order.seed}
+    known = {**parameters, **{name: value for name, value in optional.items() if value is not None}}
+    body = merged({"instances": [instance], "parameters": known}, order.options, provider)
+    left_out = unsent | (_OF_A_CLIP if order.segment.mode is Mode.EXTEND else frozenset())
+    kept = {name: value for name, value in body["parameters"].items() if name not in left_out}
+    return {**body, "parameters": kept}
+
+
+def cannot_take(field: str, asked: str, allowed: str, provider: str) -> UnsupportedFeature:
+    """The error of a picture or a clip in a form that this protocol cannot carry."""
+    what = f"{provider} cannot take {field} in this form."
+    return UnsupportedFeature.of([Problem(field, asked, allowed, what)], provider=provider)
+
+
+def picture_object(image: Media, provider: str) -> dict[str, str]:
+    """A picture that was read into memory, as both addresses take it.
+
+    "inlineData" stands in Google's samples, and its server refused it (google-genai 2.34.0 sends these names).
+    """
+    data, mime = picture(image, provider)
     return {"bytesBase64Encoded": base64_text(data), "mimeType": mime}
 
 

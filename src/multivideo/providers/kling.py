@@ -16,9 +16,9 @@ from attrs import field, frozen
 from ..catalog.kling import UNIT
 from ..errors import MultiVideoError
 from ..shapes import Loose, Unreadable, read
+from ..values.clips import Clip
 from ..values.credits import Credits
 from ..values.refs import VendorRef
-from ..values.words import Mode
 from ..wire import (
     Asset,
     Charge,
@@ -36,10 +36,8 @@ from ..wire import (
 from .common import (
     Judged,
     accepting,
-    check_order,
     fetch,
     job_id,
-    merged,
     origin_of,
     quoted,
     read_body,
@@ -48,19 +46,12 @@ from .common import (
     unwelcome,
     word_of,
 )
-from .kling_words import RULES, amount_of, as_text, ending, judged_answer, picture_text, takes_of
+from .kling_order import body_of, kind_of
+from .kling_words import RULES, amount_of, as_text, ending, judged_answer, takes_of
 
 __all__ = ["KlingBackend"]
 
 _PAGE = 100
-
-# Settings that a model has beside duration and resolution; the docs ask not to send what is not listed.
-_SETTINGS: Mapping[str, frozenset[str]] = {
-    "kling-3.0-turbo": frozenset(),
-    "kling-2.6": frozenset({"audio"}),
-    "kling-2.5-turbo": frozenset(),
-}
-_ALL_SETTINGS = frozenset({"audio", "multi_shot"})
 
 
 @frozen
@@ -105,6 +96,7 @@ class _Task:
 @frozen
 class _Output:
     url: str
+    watermark_url: Loose[str] = None
     type: str = "video"
 
 
@@ -114,15 +106,6 @@ class _Bill:
     amount: Any
     currency: Loose[str] = None
     package_type: Any = None
-
-
-MODES = frozenset({Mode.TEXT, Mode.FIRST_FRAME, Mode.FIRST_LAST, Mode.REFERENCE, Mode.SHOTS})
-
-
-def _words(order: Order) -> str:
-    """The prompt; of several shots each with its number and seconds, the prompt repeated in each (Kling docs, 3.0)."""
-    shots = enumerate(order.shots, 1)
-    return " ".join(f"shot {n}, {shot.duration:g}, {order.prompt} {shot.prompt};" for n, shot in shots) or order.prompt
 
 
 @frozen
@@ -141,49 +124,28 @@ class KlingBackend:
         return (origin_of(self.base_url),)
 
     def submit(self, order: Order) -> Step[VendorRef]:
-        """Start one clip. Our attempt id goes along: it is what a lost answer is looked up by."""
-        check_order(order, self.name, modes=MODES)
-        framed = order.segment.mode in {Mode.FIRST_FRAME, Mode.FIRST_LAST}
-        kind = "omni-video" if order.wire_model.endswith("-omni") else "image-to-video" if framed else "text-to-video"
-        body: dict[str, Any] = {
-            "settings": self._settings(order),
-            "options": {"external_task_id": order.attempt_id},
-        }
-        if kind == "text-to-video":
-            body["prompt"] = _words(order)
-        else:
-            body["contents"] = [{"type": "prompt", "text": _words(order)}, *self._pictures(order)]
+        """Start one clip from words, pictures, elements and shots."""
+        return self._create(order)
+
+    def extend(self, order: Order) -> Step[VendorRef]:
+        """Start the next shot after a clip; the file holds that shot alone."""
+        return self._create(order)
+
+    def edit(self, order: Order) -> Step[VendorRef]:
+        """Change a clip by words, or let a picture move as a clip does."""
+        return self._create(order)
+
+    def _create(self, order: Order) -> Step[VendorRef]:
         request = WireRequest(
             "POST",
-            f"{self.base_url}/{kind}/{quote(order.wire_model, safe='')}",
-            json=merged(body, order.options, self.name),
+            f"{self.base_url}/{kind_of(order)}/{quote(order.wire_model, safe='')}",
+            json=body_of(order, self.name),
             resend=Resend.IF_UNSENT,
         )
         reader = accepting(
             order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Created, r).data.id)
         )
         return Step.of(Exchange(request, reader))
-
-    def _settings(self, order: Order) -> dict[str, Any]:
-        """Every setting that the model has. Left out, `multi_shot` would be true and cut the clip as it likes."""
-        segment, has = order.segment, _SETTINGS.get(order.wire_model, _ALL_SETTINGS)
-        settings: dict[str, Any] = {"resolution": segment.resolution, "duration": segment.seconds}
-        if order.first_frame is None:  # else it decides the shape
-            settings["aspect_ratio"] = segment.aspect_ratio
-        if "audio" in has:
-            settings["audio"] = "native" if segment.audio else "off"
-        if "multi_shot" in has:
-            settings["multi_shot"] = segment.mode is Mode.SHOTS
-        return settings
-
-    def _pictures(self, order: Order) -> list[dict[str, str]]:
-        """Frames by their place, references by an id that the prompt can mention: "@image_1"."""
-        frames = {"first_frame": order.first_frame, "last_frame": order.last_frame}
-        given = [(kind, frame) for kind, frame in frames.items() if frame is not None]
-        found = [{"type": kind, "url": picture_text(frame, self.name)} for kind, frame in given]
-        for number, reference in enumerate(order.references, 1):
-            found.append({"type": "refer_image", "url": picture_text(reference, self.name), "id": f"image_{number}"})
-        return found
 
     def poll(self, ref: VendorRef) -> Exchange[JobStatus]:
         """Look at one task."""
@@ -221,7 +183,8 @@ class KlingBackend:
 
     def _status(self, task: _Task, raw: Any) -> JobStatus:
         state, error = ending(task.status, task.message, self.name)
-        videos = (output.url for output, _ in readable(_Output, task.outputs or ()) if output.type == "video")
+        outputs = (output for output, _ in readable(_Output, task.outputs or ()) if output.type == "video")
+        videos = ((output.url, output.watermark_url) for output in outputs)
         done = state is JobState.SUCCEEDED
         return JobStatus(
             task.id,
@@ -282,12 +245,8 @@ class KlingBackend:
         """None: no such call is documented; a task that nobody waits for runs on and is charged."""
         return
 
-    def extend(self, order: Order) -> None:
-        """None: not built yet; the catalog refuses the mode."""
-        return
-
-    def edit(self, order: Order) -> None:
-        """None: not built yet; the catalog refuses the mode."""
+    def character(self, name: str, clip: Clip, wire_model: str) -> None:
+        """None: elements are made in Kling's console; an `Element` with its id names one here."""
         return
 
     def charge(self, status: JobStatus) -> Charge | None:

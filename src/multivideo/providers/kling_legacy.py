@@ -17,10 +17,9 @@ from attrs import field, frozen
 from ..catalog.kling import UNIT
 from ..errors import MultiVideoError
 from ..shapes import Loose, Unreadable, read
+from ..values.clips import Clip
 from ..values.credits import Credits
-from ..values.plan import Segment
 from ..values.refs import VendorRef
-from ..values.words import Mode
 from ..wire import (
     Asset,
     Charge,
@@ -38,10 +37,8 @@ from ..wire import (
 from .common import (
     Judged,
     accepting,
-    check_order,
     fetch,
     job_id,
-    merged,
     origin_of,
     quoted,
     read_body,
@@ -51,6 +48,7 @@ from .common import (
     unwelcome,
     word_of,
 )
+from .kling_legacy_order import KINDS, body_of, kind_of
 from .kling_words import (
     RULES,
     amount_of,
@@ -58,18 +56,11 @@ from .kling_words import (
     ending,
     is_clock_fault,
     judged_answer,
-    picture_text,
     takes_of,
 )
 
 __all__ = ["KINDS", "KlingLegacyBackend"]
 
-KINDS = ("text2video", "image2video", "omni-video")
-"""The kinds of tasks: each is made, looked at and listed at an address of its own."""
-
-_OMNI = frozenset({"kling-v3-omni", "kling-video-o1"})
-_SILENT = frozenset({"kling-video-o1", "kling-v2-5-turbo"})  # they have no switch for sound
-_TIERS = {"720p": "std", "1080p": "pro", "4k": "4k"}
 _PAGE, _LAST_PAGE = 100, 1000  # Kling counts pages up to 1000
 _NOTHING: tuple[object, ...] = (None, "", {}, [])
 
@@ -112,6 +103,7 @@ class _Result:
 @frozen
 class _Video:
     url: str
+    watermark_url: Loose[str] = None
 
 
 @frozen
@@ -156,39 +148,27 @@ class KlingLegacyBackend:
         return (origin_of(self.base_url),)
 
     def submit(self, order: Order) -> Step[VendorRef]:
-        """Start one clip; where the token came too early or too late, once more with one that is signed anew."""
-        kind = _kind(order.wire_model, order.segment)
-        # the page of omni-video lists no negative prompt
-        check_order(order, self.name, takes=frozenset() if kind == "omni-video" else frozenset({"negative_prompt"}))
-        body = merged(self._body(order, kind), order.options, self.name)
+        """Start one clip from words, pictures, elements and shots."""
+        return self._create(order)
+
+    def extend(self, order: Order) -> Step[VendorRef]:
+        """Start the next shot after a clip; the file holds that shot alone."""
+        return self._create(order)
+
+    def edit(self, order: Order) -> Step[VendorRef]:
+        """Change a clip by words, or let a picture move as a clip does."""
+        return self._create(order)
+
+    def _create(self, order: Order) -> Step[VendorRef]:
+        """Send it; where the token came too early or too late, once more with one that is signed anew."""
+        kind = kind_of(order.wire_model, order.segment)
+        body = body_of(order, self.name)
         request = WireRequest("POST", self._address(kind), json=body, resend=Resend.IF_UNSENT)
         reader = accepting(
             order, self.name, self.family, self._judged, lambda r: f"{kind}/{job_id(read_body(_Created, r).name)}"
         )
         exchange = Exchange(request, reader)
         return Step.of(exchange, lambda error: exchange if is_clock_fault(error) else None)
-
-    def _body(self, order: Order, kind: str) -> dict[str, Any]:
-        """Every choice that has a default of its own; `multi_shot` has a good one here, and older models lack it."""
-        segment, frame = order.segment, order.first_frame
-        body: dict[str, Any] = {
-            "model_name": order.wire_model,  # left out, a retired model would be taken
-            "prompt": order.prompt,
-            "mode": _TIERS.get(segment.resolution, segment.resolution),
-            "duration": str(segment.seconds),
-            "external_task_id": order.attempt_id,
-        }
-        if order.wire_model not in _SILENT:
-            body["sound"] = "on" if segment.audio else "off"
-        if order.negative_prompt is not None:
-            body["negative_prompt"] = order.negative_prompt
-        if frame is None:  # else it decides the shape
-            body["aspect_ratio"] = segment.aspect_ratio
-        elif kind == "omni-video":
-            body["image_list"] = [{"image_url": picture_text(frame, self.name), "type": "first_frame"}]
-        else:
-            body["image"] = picture_text(frame, self.name)
-        return body
 
     def _address(self, kind: str, name: str | None = None) -> str:
         base = f"{self.base_url}/v1/videos/{kind}"
@@ -198,7 +178,7 @@ class KlingLegacyBackend:
         """Look at one task, under its kind."""
         kind, _, name = ref.remote_id.partition("/")
         if kind not in KINDS:  # no reference that `submit` gave
-            kind, name = _kind(ref.wire_model), ref.remote_id
+            kind, name = kind_of(ref.wire_model), ref.remote_id
         look = reading(self.name, self._judged, lambda response: self._one(kind, name, response))
 
         def task(response: WireResponse) -> JobStatus:
@@ -237,12 +217,12 @@ class KlingLegacyBackend:
     def _status(self, kind: str, task: _Task, raw: Any) -> JobStatus:
         state, error = ending(task.task_status, task.task_status_msg, self.name)
         result, done = task.task_result or _Result(), state is JobState.SUCCEEDED
-        urls = (video.url for video, _ in readable(_Video, result.videos or ()))
+        files = ((video.url, video.watermark_url) for video, _ in readable(_Video, result.videos or ()))
         return JobStatus(
             f"{kind}/{task.task_id}",
             state,
             word_of(task.task_status),
-            assets=takes_of(urls, task.updated_at, "$.data.task_result.videos") if done else (),
+            assets=takes_of(files, task.updated_at, "$.data.task_result.videos") if done else (),
             error=error,
             charge=self._charge(task),
             external_id=(task.task_info or _Info()).external_task_id or None,
@@ -294,7 +274,7 @@ class KlingLegacyBackend:
 
     def look_up(self, lost: LookUp) -> Exchange[tuple[JobStatus, ...]]:
         """The task that carries the attempt id, which Kling takes in the place of its own."""
-        kind = _kind(lost.wire_model, lost.segment)
+        kind = kind_of(lost.wire_model, lost.segment)
 
         def named(response: WireResponse) -> tuple[JobStatus, ...]:
             status = self._row(kind, read_body(_One, response).data)
@@ -318,24 +298,13 @@ class KlingLegacyBackend:
         """None: no such call is documented; a task that nobody waits for runs on and is charged."""
         return
 
-    def extend(self, order: Order) -> None:
-        """None: not built yet; the catalog refuses the mode."""
-        return
-
-    def edit(self, order: Order) -> None:
-        """None: not built yet; the catalog refuses the mode."""
+    def character(self, name: str, clip: Clip, wire_model: str) -> None:
+        """None: elements are made in Kling's console; an `Element` with its id names one here."""
         return
 
     def charge(self, status: JobStatus) -> Charge | None:
         """What the task says was deducted."""
         return status.charge
-
-
-def _kind(wire_model: str, segment: Segment | None = None) -> str:
-    """The kind of task that a model and a mode make."""
-    if wire_model in _OMNI:
-        return "omni-video"
-    return "image2video" if segment is not None and segment.mode is Mode.FIRST_FRAME else "text2video"
 
 
 def _dollars(balance: Any) -> Credits:

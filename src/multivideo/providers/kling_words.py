@@ -26,7 +26,6 @@ from ..errors import (
     UnsupportedFeature,
 )
 from ..shapes import Loose, Unreadable
-from ..values.media import Media
 from ..wire import Answer, AnswerRule, Asset, JobState, WireResponse
 from .common import (
     HTTP_RULES,
@@ -34,14 +33,11 @@ from .common import (
     NO_PROOF,
     Judged,
     Said,
-    base64_text,
     judge,
-    picture,
     quoted,
     read_body,
     retry_after,
     unix_seconds,
-    unsupported_picture,
 )
 
 __all__ = [
@@ -52,7 +48,6 @@ __all__ = [
     "ending",
     "is_clock_fault",
     "judged_answer",
-    "picture_text",
     "takes_of",
 ]
 
@@ -169,26 +164,20 @@ def ending(status: str, message: str | None, provider: str) -> tuple[JobState, P
     return state, GenerationFailed(what, charged="held", provider=provider)
 
 
-def takes_of(urls: Iterable[str], updated: object, where: str) -> tuple[Asset, ...]:
-    """The files of a task that succeeded, at addresses that carry their own signature.
+def takes_of(files: Iterable[tuple[str, str | None]], updated: object, where: str) -> tuple[Asset, ...]:
+    """The files of a task that succeeded, each with its marked copy, at addresses that carry their own signature.
 
     Raises: Unreadable if there is none.
     """
-    kept = list(dict.fromkeys(filter(None, urls)))[:MOST_TAKES]
+    kept: dict[str, str | None] = {}
+    for url, marked in files:
+        if url and len(kept) < MOST_TAKES:
+            kept.setdefault(url, marked or None)
     if not kept:
         raise Unreadable(f"a task that succeeded has no video @ {where}")
     changed = unix_seconds(updated)
     expires_at = None if changed is None else changed + _KEPT_S
-    return tuple(Asset(url, expires_at=expires_at) for url in kept)
-
-
-def picture_text(frame: Media, provider: str) -> str:
-    """An address, or plain Base64: a "data:" prefix is refused."""
-    if frame.url is None:
-        return base64_text(picture(frame, provider)[0])
-    if not frame.url.startswith("https://"):
-        raise unsupported_picture("a gs:// address", "an https address, a file or bytes", provider)
-    return frame.url
+    return tuple(Asset(url, marked_url=marked, expires_at=expires_at) for url, marked in kept.items())
 
 
 def amount_of(amount: Any, where: str) -> Decimal:

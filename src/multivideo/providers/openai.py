@@ -19,12 +19,14 @@ from ..errors import (
     GenerationFailed,
     InvalidRequest,
     MultiVideoError,
+    OutcomeUnknown,
     Problem,
     ProviderError,
     RateLimited,
     UnsupportedFeature,
 )
 from ..shapes import Loose, Unreadable, read
+from ..values.clips import Clip
 from ..values.media import Media
 from ..values.plan import Segment
 from ..values.refs import VendorRef
@@ -148,6 +150,7 @@ class _Page:
     last_id: Loose[str] = None
 
 
+ORDERS = frozenset({Mode.TEXT, Mode.FIRST_FRAME, Mode.REFERENCE})
 FOLLOW_UPS = frozenset({Mode.EXTEND, Mode.EDIT, Mode.REMIX})
 
 
@@ -172,7 +175,10 @@ class OpenAIVideosBackend:
         The vendor's own defaults (4 seconds, portrait) are never used. The idempotency key is documented by some
         gateways and by OpenAI nowhere, so nothing is sent again on its strength.
         """
-        check_order(order, self.name)
+        check_order(order, self.name, modes=ORDERS, takes=frozenset({"elements"}))
+        if order.references:
+            problem = Problem("reference_images", "pictures", "characters that OpenAI keeps: multivideo.Element")
+            raise UnsupportedFeature.of([problem], provider=self.name, attempt_id=order.attempt_id)
         first, *other = self._forms(order.first_frame)
 
         def instead(error: MultiVideoError) -> Exchange[VendorRef] | None:
@@ -209,13 +215,14 @@ class OpenAIVideosBackend:
             "seconds": str(order.segment.seconds),  # a JSON integer is refused
             "size": self._size(order.segment),
         }
+        if order.elements:
+            fields["characters"] = [{"id": element.id} for element in order.elements]
         if (frame := order.first_frame) is None:
             return {"json": merged(fields, order.options, self.name)}
+        body = merged({**fields, "input_reference": None}, order.options, self.name)
         if form == "object":
-            reference = {"image_url": frame.url or self._data_url(frame)}
-            return {"json": merged({**fields, "input_reference": reference}, order.options, self.name)}
-        with_picture = merged({**fields, "input_reference": None}, order.options, self.name)
-        return {"parts": (*_parts(with_picture), self._file(frame))}
+            return {"json": {**body, "input_reference": {"image_url": frame.url or self._data_url(frame)}}}
+        return {"parts": (*_parts(body), self._file(frame))}
 
     def _size(self, segment: Segment) -> str:
         if segment.width is None or segment.height is None:
@@ -371,40 +378,76 @@ class OpenAIVideosBackend:
         return
 
     def extend(self, order: Order) -> Step[VendorRef]:
-        """Go on from a finished video by its id; the result holds both, and only the new part is ordered in seconds."""
-        fields = {"video": {"id": self._source(order)}, "seconds": str(order.segment.seconds)}
-        return self._follow_up(order, "/videos/extensions", fields)
+        """Go on from a video by its id, or from a file; the result holds both, and only the new part is ordered."""
+        seconds = str(order.segment.seconds)
+        return self._follow_up(order, "/videos/extensions", {"video": self._source(order), "seconds": seconds})
 
     def edit(self, order: Order) -> Step[VendorRef]:
-        """Change a finished video by its id: an edit, or the older remix. Model, size and seconds are the source's."""
+        """Change a video by its id, or a file; the older remix knows ids only. Size and seconds are the source's."""
+        source = self._source(order)
+        if isinstance(source, bytes):  # only the model of an id is known there (video guide, mid 2026)
+            return self._follow_up(order, "/videos/edits", {"video": source, "model": order.wire_model})
         if order.segment.mode is Mode.REMIX:
-            return self._follow_up(order, f"/videos/{quote(self._source(order), safe='')}/remix", {})
-        return self._follow_up(order, "/videos/edits", {"video": {"id": self._source(order)}})
+            return self._follow_up(order, f"/videos/{quote(source['id'], safe='')}/remix", {})
+        return self._follow_up(order, "/videos/edits", {"video": source})
 
     def _follow_up(self, order: Order, path: str, fields: Mapping[str, Any]) -> Step[VendorRef]:
         # what the source decides is not sent, and not to be added by `options` either: it would change the price
         decided = dict.fromkeys(("model", "seconds", "size"))
-        body = merged({**decided, "prompt": order.prompt, **fields}, order.options, self.name)
+        merged_body = merged({**decided, "prompt": order.prompt, **fields}, order.options, self.name)
+        body = {name: value for name, value in merged_body.items() if name in fields or name not in decided}
+        uploads = isinstance(fields.get("video"), bytes)
         request = WireRequest(
             "POST",
             f"{self.base_url}{path}",
-            json={name: value for name, value in body.items() if name in fields or name not in decided},
+            json=None if uploads else body,
+            parts=tuple(_parts(body)) if uploads else (),
             headers={"Idempotency-Key": order.attempt_id},
             resend=Resend.IF_UNSENT,
         )
         reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Made, r).id))
         return Step.of(Exchange(request, reader))
 
-    def _source(self, order: Order) -> str:
-        """The id of the video to go on from. Raises: UnsupportedFeature if this provider did not make it."""
+    def _source(self, order: Order) -> dict[str, str] | bytes:
+        """The video to go on from: its id where this provider made it, else its bytes.
+
+        Raises: UnsupportedFeature where it can be sent as neither.
+        """
         check_order(order, self.name, modes=FOLLOW_UPS)
         handle = order.source.handle if order.source is not None else None
-        if handle is None or handle.ref.provider != self.name:
-            problem = Problem(
-                "source_video", "another video", f"a Video that {self.name} made", hint="extend it where it was made"
-            )
-            raise UnsupportedFeature.of([problem], provider=self.name)
-        return handle.ref.remote_id
+        if handle is not None and handle.ref.provider == self.name:
+            return {"id": handle.ref.remote_id}
+        data = order.source.media.data if order.source is not None else None
+        by_file = self.dialect.uploads and order.segment.mode is not Mode.REMIX
+        if data is not None and by_file:
+            return data
+        allowed = f"a Video that {self.name} made" + (", a file or bytes" if by_file else "")
+        problem = Problem("source_video", "another video", allowed, hint="extend or change it where it was made")
+        raise UnsupportedFeature.of([problem], provider=self.name, attempt_id=order.attempt_id)
+
+    def character(self, name: str, clip: Clip, wire_model: str) -> Exchange[str]:
+        """Have who is seen in a clip kept under a name. No price is documented for it, and it is no job."""
+        if clip.media.data is None:
+            raise InvalidRequest.of([Problem("video", "not read yet", "bytes or a file")], provider=self.name)
+        fields = {"name": name, "video": clip.media.data}
+        if self.dialect.characters_by_model:
+            fields["model"] = wire_model
+        parts = tuple(_parts(fields))
+        request = WireRequest("POST", f"{self.base_url}/videos/characters", parts=parts, resend=Resend.IF_UNSENT)
+        return Exchange(request, self._kept)
+
+    def _kept(self, response: WireResponse) -> str:
+        """The id of a character. Raises: OutcomeUnknown where the answer does not say whether there is one."""
+        judged = self._judged(response)
+        if judged is not None and judged.rule.answer is Answer.REJECTED:
+            raise unwelcome(judged, response, self.name, paid=True)
+        try:
+            if judged is None:
+                return job_id(read_body(_Made, response).id)
+        except Unreadable:
+            pass
+        what = f"{self.name} may have made the character and did not say so: HTTP {response.status}."
+        raise OutcomeUnknown(what, provider=self.name, request_id=response.request_id)
 
     def charge(self, status: JobStatus) -> Charge | None:
         """None: the protocol has no field for what a job cost."""
@@ -412,7 +455,10 @@ class OpenAIVideosBackend:
 
 
 def _parts(fields: Mapping[str, Any]) -> Iterator[Part]:
-    """A body as form fields; objects and lists are written with brackets, as OpenAI's own clients do."""
+    """A body as form fields; objects and lists are written with brackets, as OpenAI's own clients do.
+
+    Bytes are a clip, and go as a file.
+    """
     for name, value in fields.items():
         yield from _part(name, value)
 
@@ -424,6 +470,8 @@ def _part(name: str, value: Any) -> Iterator[Part]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _part(f"{name}[]", inner)
+    elif isinstance(value, bytes):
+        yield Part(name, value, f"{name}.mp4", "video/mp4")
     elif value is not None:
         yield Part(name, str(value).lower() if isinstance(value, bool) else str(value))
 

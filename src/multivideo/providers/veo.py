@@ -10,16 +10,15 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from attrs import field, frozen
 
-from ..errors import MultiVideoError, Problem, UnsupportedFeature
+from ..errors import MultiVideoError
 from ..shapes import Loose, Unreadable
 from ..values.clips import Clip
 from ..values.media import Media
-from ..values.refs import VendorRef
-from ..values.words import Mode
+from ..values.refs import VendorHandle, VendorRef
 from ..wire import (
     Asset,
     Charge,
@@ -41,16 +40,24 @@ from .common import (
     check_order,
     fetch,
     job_id,
-    merged,
     origin_of,
     read_body,
     readable,
     reading,
-    unsupported_picture,
     unwelcome,
     word_of,
 )
-from .google_words import RULES, Ending, Failure, judged_answer, picture_object
+from .google_words import (
+    MODES,
+    RULES,
+    Ending,
+    Failure,
+    cannot_take,
+    instance_of,
+    judged_answer,
+    picture_object,
+    start_body,
+)
 
 __all__ = ["VertexBackend"]
 
@@ -101,12 +108,6 @@ class _Objects:
     items: list[Any] = field(factory=list)
 
 
-MODES = frozenset({Mode.TEXT, Mode.FIRST_FRAME, Mode.FIRST_LAST, Mode.REFERENCE, Mode.EXTEND})
-
-
-_OF_A_CLIP = frozenset({"durationSeconds", "aspectRatio"})  # the step is always seven seconds, the shape the clip's
-
-
 @frozen
 class VertexBackend:
     """Describes the messages of Veo in one project and region.
@@ -133,14 +134,6 @@ class VertexBackend:
         """Start one call and say all that decides price or picture: `generateAudio` has no documented default."""
         check_order(order, self.name, modes=MODES, takes=frozenset({"negative_prompt", "seed", "count"}))
         segment = order.segment
-        instance: dict[str, Any] = {"prompt": order.prompt}
-        frames = {"image": order.first_frame, "lastFrame": order.last_frame}
-        instance |= {name: self._picture(frame) for name, frame in frames.items() if frame is not None}
-        if order.references:
-            references = [{"image": self._picture(image), "referenceType": "asset"} for image in order.references]
-            instance["referenceImages"] = references
-        if order.source is not None:
-            instance["video"] = self._clip(order.source)
         parameters: dict[str, Any] = {
             "sampleCount": order.samples,
             "durationSeconds": segment.seconds,
@@ -148,18 +141,9 @@ class VertexBackend:
             "aspectRatio": segment.aspect_ratio,
             "generateAudio": segment.audio,
         }
-        optional = {
-            "seed": order.seed,
-            "negativePrompt": order.negative_prompt,
-            "storageUri": self._folder(order.attempt_id),
-        }
-        parameters |= {name: value for name, value in optional.items() if value is not None}
-        body = merged({"instances": [instance], "parameters": parameters}, order.options, self.name)
-        if (
-            segment.mode is Mode.EXTEND
-        ):  # not sent, and not to be added by `options` either: they would change the price
-            kept = {name: value for name, value in body["parameters"].items() if name not in _OF_A_CLIP}
-            body = {**body, "parameters": kept}
+        if (folder := self._folder(order.attempt_id)) is not None:
+            parameters["storageUri"] = folder
+        body = start_body(order, instance_of(order, self._picture, self._clip), parameters, self.name)
         url = f"{self.base_url}/v1/{self._resource(order.wire_model)}:predictLongRunning"
         request = WireRequest("POST", url, json=body, resend=Resend.IF_UNSENT)
         reader = accepting(order, self.name, self.family, self._judged, _operation)
@@ -173,24 +157,32 @@ class VertexBackend:
         return None if self.output_uri is None else f"{self.output_uri}{attempt_id}/"
 
     def _clip(self, source: Clip) -> dict[str, str]:
-        address = source.media.url
+        address = source.media.url or self._kept(source.handle)
         if address is not None and address.startswith("gs://"):
             return {"gcsUri": address, "mimeType": "video/mp4"}
         if source.media.data is None:
-            problem = Problem("source_video", "an https address", "a Video, a file, bytes or a gs:// address")
-            raise UnsupportedFeature.of([problem], provider=self.name)
+            allowed = "a Video, a file, bytes or a gs:// address"
+            raise cannot_take("source_video", "a video at an https address", allowed, self.name)
         return {"bytesBase64Encoded": base64_text(source.media.data), "mimeType": "video/mp4"}
 
-    def _picture(self, frame: Media) -> dict[str, str]:
-        if frame.url is None:
-            return picture_object(frame, self.name)
-        ending = frame.url.rpartition(".")[2].lower()
-        if not frame.url.startswith("gs://"):
-            raise unsupported_picture("an https address", "a gs:// address, a file or bytes", self.name)
+    def _kept(self, handle: VendorHandle | None) -> str | None:
+        """The gs:// address of a video that was written to a bucket for us: it need not be sent back there."""
+        home = f"{self.storage_url}/b/"
+        if handle is None or handle.ref.provider != self.name or not (handle.url or "").startswith(home):
+            return None
+        bucket, _, name = (handle.url or "").removeprefix(home).removesuffix("?alt=media").partition("/o/")
+        return f"gs://{bucket}/{unquote(name)}"
+
+    def _picture(self, field: str, image: Media) -> dict[str, str]:
+        if image.url is None:
+            return picture_object(image, self.name)
+        ending = image.url.rpartition(".")[2].lower()
+        if not image.url.startswith("gs://"):
+            raise cannot_take(field, "an https address", "a gs:// address, a file or bytes", self.name)
         if ending not in _STORAGE_MIME:  # Google wants its type said, and it cannot be looked into from here
             allowed = "a gs:// address that ends in .png, .jpg or .jpeg"
-            raise unsupported_picture("a gs:// address of another kind", allowed, self.name)
-        return {"gcsUri": frame.url, "mimeType": _STORAGE_MIME[ending]}
+            raise cannot_take(field, "a gs:// address of another kind", allowed, self.name)
+        return {"gcsUri": image.url, "mimeType": _STORAGE_MIME[ending]}
 
     def poll(self, ref: VendorRef) -> Exchange[JobStatus]:
         """Look at one operation. It is a POST that reads: sending it again is harmless and costs nothing."""
@@ -319,6 +311,10 @@ class VertexBackend:
     def charge(self, status: JobStatus) -> Charge | None:
         """None: Google says nowhere in the protocol what a job cost."""
         return status.charge
+
+    def character(self, name: str, clip: Clip, wire_model: str) -> None:
+        """None: Google keeps nobody; pictures go along with each order."""
+        return
 
 
 def _operation(response: WireResponse) -> str:

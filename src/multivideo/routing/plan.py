@@ -12,6 +12,7 @@ from ..catalog.book import Catalog, expected_time, price
 from ..catalog.check import fit
 from ..catalog.facts import ModelPath
 from ..catalog.phrases import any_of
+from ..catalog.regions import region_notes, region_refusals
 from ..errors import (
     BudgetExceeded,
     InvalidRequest,
@@ -24,9 +25,10 @@ from ..errors import (
 from ..values.credits import Credits, dollars
 from ..values.plan import Candidate, Plan, Quote, Refusal, Rejected, RoutingContext
 from ..values.request import VideoRequest
+from ..values.words import Mode
 from .policies import Scorecard, apply, name_of
 
-__all__ = ["NO_KEY", "Offer", "make_plan", "why_not"]
+__all__ = ["NO_KEY", "Offer", "goes_on", "make_plan", "why_not"]
 
 NO_KEY = "no key: "  # how the hint of an offer begins that nobody can be asked for
 
@@ -62,6 +64,13 @@ def make_plan(
     policy = next(p for p in (request.policy, policy, Scorecard()) if p is not None)
     ranked = apply(policy, request, candidates, RoutingContext(as_of, request.brief))
     return Plan(request, as_of, ranked, tuple(rejected), request.brief, name_of(policy))
+
+
+def goes_on(model: str, provider: str, mode: Mode, offers: Sequence[Offer]) -> str:
+    """Who goes on from a video at its vendor: its own model, or where that cannot, the first one there that can."""
+    rows = [offer.path for offer in offers if offer.path.path == provider and offer.path.mode(mode) is not None]
+    able = next((row for row in rows if row.model == model), rows[0] if rows else None)
+    return able.name if able is not None else f"{model}@{provider}"
 
 
 def _wanted(request: VideoRequest, offers: Sequence[Offer], catalog: Catalog) -> list[Offer]:
@@ -114,7 +123,7 @@ def _option_problems(request: VideoRequest, offers: Sequence[Offer]) -> list[Pro
 def _consider(request: VideoRequest, offer: Offer, as_of: dt.date) -> Candidate | Rejected:
     path = offer.path
     found = fit(request, path, as_of)
-    reasons = list(found.refusals)
+    reasons = [*found.refusals, *region_refusals(request, path, offer.place)]
     if offer.key_hint:
         reasons.append(Refusal("key", "", offer.key_hint))
     if offer.place is not None and offer.place not in path.regions:
@@ -133,7 +142,7 @@ def _consider(request: VideoRequest, offer: Offer, as_of: dt.date) -> Candidate 
         expected=expected_time(path, found.segment),
         scores=offer.title_scores,
         unconfirmed=found.unconfirmed,
-        notes=found.notes,
+        notes=(*found.notes, *region_notes(request, path)),
     )
 
 
@@ -216,7 +225,7 @@ def _no_route(plan: Plan, what: str, hint: str) -> NoRoute:
 
 def _asked(request: VideoRequest) -> str:
     """What decides who can make it, as it was typed; what was left out is not named."""
-    names = ("model", "duration", "resolution", "aspect_ratio", "fps", "audio", "mode", "count")
+    names = ("model", "duration", "resolution", "aspect_ratio", "fps", "audio", "mode", "region", "watermark", "count")
     default = {f.name: f.default for f in fields(VideoRequest)}
     values = [(name, getattr(request, name)) for name in names]
     shown = [(name, value) for name, value in values if name == "model" or value != default[name]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from multivideo.sandbox.glyphs import Mask, Planes, counter, fitted, text_mask, wrap
+from multivideo.sandbox.glyphs import Mask, Planes, blend, counter, fitted, text_mask, wrap
 
 __all__ = ["Card", "flash_box", "overlay_box"]
 
@@ -95,17 +95,17 @@ class Card:
             return
         size = fitted(model, sizes.title, room, sizes.body)
         for line in wrap(model, size, room, 1):
-            _blend(self._luma, text_mask(line, size, weight=size / 40), left, top, _INK)
+            blend(self._luma, text_mask(line, size, weight=size / 40), left, top, _INK)
         top += round(1.3 * sizes.title)
         for line in wrap(prompt, sizes.body, room, sizes.rows):
-            _blend(self._luma, text_mask(line, sizes.body), left, top, _SOFT_INK)
+            blend(self._luma, text_mask(line, sizes.body), left, top, _SOFT_INK)
             top += round(1.25 * sizes.body)
 
     def _write_right(self, box: Mask, row: int, text: str, ink: int) -> None:
         mask = counter(text, self._sizes.body)
         right = self._flash[0] - self._box[0] - self._sizes.pad
         top = self._flash[1] - self._box[1] + round(1.25 * row * self._sizes.body)
-        _blend(box, mask, right - mask.shape[1], top, ink)
+        blend(box, mask, right - mask.shape[1], top, ink)
 
     def draw(self, planes: Planes, index: int, *, frames: int, fps: int) -> None:
         """Put the card on a frame: `index` of `frames`, counted from 0."""
@@ -133,12 +133,3 @@ class Card:
         box[-bar:, reach:] = _UNLIT
         for plane, value in zip(half, self._accent[1:], strict=True):
             plane[-bar // 2 :, : reach // 2] = value
-
-
-def _blend(target: Mask, mask: Mask, left: int, top: int, ink: int) -> None:
-    """Lay ink on the target where the mask covers it; what lies outside is cut."""
-    left_cut, top_cut = max(-left, 0), max(-top, 0)
-    left, top = max(left, 0), max(top, 0)
-    mask = mask[top_cut:, left_cut:][: max(target.shape[0] - top, 0), : max(target.shape[1] - left, 0)]
-    under = target[top : top + mask.shape[0], left : left + mask.shape[1]]
-    under[:] = under + (ink - under.astype(np.int32)) * mask // 255

@@ -8,6 +8,7 @@ from multivideo.sandbox.callbacks import Callback, CallbackBook
 from multivideo.sandbox.faults import Script
 from multivideo.sandbox.fields import is_object, load_object
 from multivideo.sandbox.jobs import Job, JobStore
+from multivideo.sandbox.switches import Switches
 from multivideo.sandbox.wire import Reply, Request, json_reply
 
 __all__ = ["Control"]
@@ -15,10 +16,11 @@ __all__ = ["Control"]
 
 @define(eq=False)
 class Control:
-    """`GET jobs`, `GET counts` (both `?door=&credential=`), `GET callbacks` (`?door=&job=`), `POST faults|webhooks`."""
+    """`GET jobs|counts` (`?door=&credential=`), `GET callbacks` (`?door=&job=`), `POST faults|webhooks|switches`."""
 
     _store: JobStore
     _callbacks: CallbackBook
+    _switches: Switches
 
     async def handle(self, request: Request) -> Reply:
         """JSON answers in no vendor's form."""
@@ -35,7 +37,9 @@ class Control:
                 return self._queue(request)
             case "POST", ("webhooks",):
                 return self._register(request)
-        return json_reply(404, {"error": "there are GET jobs, counts and callbacks, and POST faults and webhooks"})
+            case "POST", ("switches",):
+                return self._switch(request)
+        return json_reply(404, {"error": "there are GET jobs, counts, callbacks, and POST faults, webhooks, switches"})
 
     def _asked(self, request: Request) -> tuple[Job, ...]:
         return self._store.all(request.query.get("door"), request.query.get("credential"))
@@ -79,6 +83,14 @@ class Control:
         except ValueError as problem:
             return json_reply(400, {"error": str(problem)})
         return json_reply(200, {"registered": url})
+
+    def _switch(self, request: Request) -> Reply:
+        """Turn switches; the answer shows all of them."""
+        try:
+            self._switches.set(load_object(request.body))
+        except ValueError as problem:
+            return json_reply(400, {"error": str(problem)})
+        return json_reply(200, asdict(self._switches))
 
 
 def _tell(callback: Callback) -> dict[str, object]:

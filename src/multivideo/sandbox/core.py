@@ -18,9 +18,11 @@ from multivideo.sandbox.jobs import Job, JobStore
 from multivideo.sandbox.kling import KlingDoor
 from multivideo.sandbox.line import CALL, Call, LineBroken
 from multivideo.sandbox.openai import OpenAIDoor
+from multivideo.sandbox.openai_order import ReferenceMode
 from multivideo.sandbox.pool import RenderPool
 from multivideo.sandbox.poster import Poster
 from multivideo.sandbox.render import Clip, render
+from multivideo.sandbox.switches import Switches
 from multivideo.sandbox.wire import Refused, Reply, Request, json_reply
 
 __all__ = ["DOORS", "Emulator"]
@@ -53,6 +55,7 @@ class Emulator:
         cache_bytes: finished files kept in memory.
         webhook_secret: signs callbacks, `whsec_...`; two while one replaces the other.
         post_callbacks: post callbacks to addresses of this machine; else they are only kept.
+        input_reference: in which form OpenAI's door takes it: `both`, `file_only` or `object_only`.
     """
 
     clock: Clock = field(factory=SystemClock, kw_only=True)
@@ -67,9 +70,11 @@ class Emulator:
     cache_bytes: int = field(default=256 * 1024 * 1024, kw_only=True)
     webhook_secret: str | Sequence[str] | None = field(default=None, kw_only=True, repr=False)
     post_callbacks: bool = field(default=False, kw_only=True)
+    input_reference: ReferenceMode = field(default="both", kw_only=True)
     _store: JobStore = field(init=False, repr=False)
     _doors: Mapping[str, Door] = field(init=False, repr=False)
     _callbacks: CallbackBook = field(init=False, repr=False)
+    _switches: Switches = field(init=False, repr=False)
     _poster: Poster | None = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -84,12 +89,13 @@ class Emulator:
         secret = self.webhook_secret
         secrets = () if secret is None else (secret,) if isinstance(secret, str) else tuple(secret)
         self._callbacks = CallbackBook(self._store, secrets, {"kling": kling.notice})
+        self._switches = Switches(self.input_reference)
         self._doors = {
-            "openai": OpenAIDoor(self._store),
+            "openai": OpenAIDoor(self._store, self._switches),
             "kling": kling,
             "vertex": VertexDoor(self._store),
             "gemini": GeminiDoor(self._store, self.file_uris, self.strict_lifecycle),
-            "_emu": Control(self._store, self._callbacks),
+            "_emu": Control(self._store, self._callbacks, self._switches),
         }
         self._poster = Poster(self._callbacks) if self.post_callbacks else None
 
@@ -141,6 +147,10 @@ class Emulator:
             self._store.faults.queue(door, Script.of(words))
         else:
             self._store.fault(door, job, Script.of(words))
+
+    def switch(self, **words: object) -> None:
+        """Turn a switch while it runs: `emulator.switch(input_reference="object_only")`; ValueError for no such one."""
+        self._switches.set(words)
 
     def webhook(self, url: str, *, secret: str | None = None) -> None:
         """Tell an address of OpenAI's videos that end from now on; without a secret, under `webhook_secret`."""

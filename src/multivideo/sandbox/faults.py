@@ -35,8 +35,9 @@ class Kind:
 _SECONDS = r"\d{1,6}(\.\d{1,6})?"
 
 # Stages: submit = the create call, before a job exists; made = the same call once the job exists; poll and download
-# = the n-th look at the job and at its file; order = what is made of it; always = as long as the job lives.
-_STAGES = ("submit", "made", "poll", "download")
+# = the n-th look at the job and at its file; call = the n-th call of a door that is none of these; order = what is made
+# of a job; always = as long as it lives.
+_STAGES = ("submit", "made", "poll", "download", "call")
 _ANSWERS = ("", "_bare", "_as_200")
 _LINE = ("drop", "reset", "half_headers", "half_body")
 _SLOW = ("stall", "drip")
@@ -156,19 +157,21 @@ class Script:
 
     def hits(self, stage: str, count: int) -> dict[str, Fault]:
         """The faults that strike at the `count`-th time of a stage."""
+        if not self.faults:  # nearly always, and asked of every job of a list
+            return {}
         return {fault.name: fault for fault in self.faults if KINDS[fault.name].stage == stage and fault.applies(count)}
 
     def strike(self, stage: str, count: int, refuse: Callable[[Fault], Reply]) -> dict[str, Fault]:
         """Let the faults of a stage happen; gives those that the door must act out itself.
 
-        A poll or a download may bring a script of its own, which holds for that one call.
+        Any call but a create may bring a script of its own, which holds for that one call.
 
         Raises:
             ConnectionLost: the line dies.
             Refused: a status was asked for; `refuse` words it as the vendor would.
         """
         hits, call = self.hits(stage, count), CALL.get()
-        if call is not None and call.header and stage in ("poll", "download"):
+        if call is not None and call.header and stage in ("poll", "download", "call"):
             hits |= Script.of_header(call.header).hits(stage, 1)
         for end, broken in BREAKS.items():
             if fault := hits.get(f"{stage}_{end}"):

@@ -8,12 +8,12 @@ from typing import Literal
 
 from attrs import define, field
 
+from multivideo.sandbox.clip import Film
 from multivideo.sandbox.faults import Fault, deliver
 from multivideo.sandbox.gemini_order import SERVED, read_order
 from multivideo.sandbox.google_veo import BadArgument, film_of_job
 from multivideo.sandbox.google_wire import FILTERED, error, failure, read_body
 from multivideo.sandbox.jobs import Job, JobStore, State
-from multivideo.sandbox.render import Clip
 from multivideo.sandbox.wire import Refused, Reply, Request, json_reply
 
 __all__ = ["GeminiDoor"]
@@ -89,13 +89,14 @@ class GeminiDoor:
 
     def _model(self, model: str) -> Reply:
         """What is told of a model: the cheapest way to see whether a key is good."""
+        self._store.faults.strike(_NAME, _fault_reply)
         self._check_model(model, "getModel")
         tier = next((f" {word}" for word in ("Fast", "Lite") if word.lower() in model), "")
         about = {"name": f"models/{model}", "version": "3.1", "displayName": f"Veo 3.1{tier}"}
         return json_reply(200, {**about, "supportedGenerationMethods": ["predictLongRunning"]})
 
     def _start(self, request: Request, key: str, model: str) -> Reply:
-        def find(uri: str) -> Clip | None:
+        def find(uri: str) -> Film | None:
             named = _FILE.search(uri)
             job = self._files.get(named[1]) if named else None
             return film_of_job(job, job.clips[0]) if job and job.credential == key and self._is_kept(job) else None

@@ -10,24 +10,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from multivideo.sandbox.clip import Film
 from multivideo.sandbox.fields import as_sent, is_object
 from multivideo.sandbox.google_fields import (
     SEEDS,
     check_duration,
     check_mode,
-    check_references,
     read_instance,
     read_picture,
     read_prompt,
+    read_references,
     read_switch,
     read_text,
     read_whole,
     read_word,
     unsupported,
 )
-from multivideo.sandbox.google_veo import MODELS, USE_CASE, Asked, BadArgument, Veo, make_draft
+from multivideo.sandbox.google_veo import MODELS, USE_CASE, Asked, BadArgument, Sent, Veo, make_draft
 from multivideo.sandbox.jobs import Draft
-from multivideo.sandbox.render import Clip
 
 __all__ = ["SERVED", "read_order"]
 
@@ -43,13 +43,13 @@ _PARAMETERS = (
 _WEBHOOK = ("uris", "userMetadata", "user_metadata")
 
 
-def read_order(model: str, body: Mapping[str, object], find: Callable[[str], Clip | None]) -> Draft:
+def read_order(model: str, body: Mapping[str, object], find: Callable[[str], Film | None]) -> Draft:
     """The order of a body; BadArgument for the first thing that is wrong.
 
     Args:
         model: one of `SERVED`.
         body: the JSON object that was sent.
-        find: the finished clip behind the address of a file of the same account, while it is kept.
+        find: the finished video behind the address of a file of the same account, while it is kept.
     """
     _check_body(body)
     instance, given = read_instance(body)
@@ -59,15 +59,16 @@ def read_order(model: str, body: Mapping[str, object], find: Callable[[str], Cli
     veo = MODELS[model]
     asked = _parameters(veo, instance, given)
     check_mode(veo, instance, asked.duration, asked.resolution)
-    frame = _image(instance["image"], "image") if "image" in instance else None
-    if "lastFrame" in instance:
-        _image(instance["lastFrame"], "lastFrame")
-    check_references(instance.get("referenceImages", []), _image)
-    film = _film(veo, instance["video"], asked, find) if "video" in instance else None
+    sent = Sent(
+        frame=_image(instance["image"], "image") if "image" in instance else None,
+        last=_image(instance["lastFrame"], "lastFrame") if "lastFrame" in instance else None,
+        references=read_references(instance.get("referenceImages", []), _image),
+        film=_film(veo, instance["video"], asked, find) if "video" in instance else None,
+    )
     _check_people(instance, given)
     if "input_blocked" in asked.prompt.lower():
         raise BadArgument("The prompt could not be submitted. It may violate our guidelines. Support codes: 58061214")
-    return make_draft(model, asked.extending(film) if film else asked, frame, film, keeps=_KEEPS)
+    return make_draft(model, asked.extending(sent.film) if sent.film else asked, sent, keeps=_KEEPS)
 
 
 def _check_body(body: Mapping[str, object]) -> None:
@@ -128,7 +129,7 @@ def _image(given: object, path: str) -> bytes:
     return read_picture(image.get("bytesBase64Encoded"), path)
 
 
-def _film(model: Veo, given: object, asked: Asked, find: Callable[[str], Clip | None]) -> Clip:
+def _film(model: Veo, given: object, asked: Asked, find: Callable[[str], Film | None]) -> Film:
     """The video that is to be extended: made by Veo at 720p, not older than its file, at most 141 seconds long."""
     if model.lite:
         raise unsupported("video")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["Mask", "Planes", "counter", "fitted", "font", "text_mask", "wrap"]
+__all__ = ["Mask", "Planes", "blend", "counter", "fitted", "font", "text_mask", "wrap"]
 
 Mask = NDArray[np.uint8]
 Planes = tuple[Mask, Mask, Mask]  # Y at full size, U and V at half
@@ -93,3 +93,12 @@ def _cell(char: str, size: int) -> Mask:
 def counter(text: str, size: int) -> Mask:
     """Coverage of a number that changes from frame to frame, put together from kept glyphs."""
     return np.hstack([_cell(char, size) for char in text])
+
+
+def blend(target: Mask, mask: Mask, left: int, top: int, ink: int) -> None:
+    """Lay ink on the target where the mask covers it; what lies outside is cut."""
+    left_cut, top_cut = max(-left, 0), max(-top, 0)
+    left, top = max(left, 0), max(top, 0)
+    mask = mask[top_cut:, left_cut:][: max(target.shape[0] - top, 0), : max(target.shape[1] - left, 0)]
+    under = target[top : top + mask.shape[0], left : left + mask.shape[1]]
+    under[:] = under + (ink - under.astype(np.int32)) * mask // 255

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from collections.abc import Callable
 
 from attrs import define, field
 
@@ -13,9 +14,9 @@ from multivideo.sandbox.google_order import read_order
 from multivideo.sandbox.google_storage import Storage
 from multivideo.sandbox.google_token import TokenDesk
 from multivideo.sandbox.google_veo import MODELS, BadArgument, filtered_samples
-from multivideo.sandbox.google_wire import FILTERED, error, failure, read_body
+from multivideo.sandbox.google_wire import FILTERED, error, failure, read_body, storage_error
 from multivideo.sandbox.jobs import Job, JobStore, State
-from multivideo.sandbox.wire import Reply, Request, json_reply
+from multivideo.sandbox.wire import Refused, Reply, Request, json_reply
 
 __all__ = ["VertexDoor"]
 
@@ -38,6 +39,11 @@ def _fault_reply(fault: Fault) -> Reply:
     return error(status, "The service is currently unavailable." if status == 503 else "Internal error.").reply
 
 
+def _storage_fault(fault: Fault) -> Reply:
+    status = int(fault.value)
+    return storage_error(status, "Too many requests." if status == 429 else "We encountered an internal error.").reply
+
+
 @define(eq=False)
 class VertexDoor:
     """Start, poll, tokens and buckets."""
@@ -48,19 +54,20 @@ class VertexDoor:
 
     def __attrs_post_init__(self) -> None:
         self._desk = TokenDesk(self._store)
-        self._storage = Storage(self._store, _NAME, _fault_reply)
+        self._storage = Storage(self._store, _NAME, _storage_fault)
 
     async def handle(self, request: Request) -> Reply:
         """Any answer of this door."""
         match request.method, request.segments[1:]:
             case "POST", ("token",):
+                self._store.faults.strike(_NAME, _fault_reply)
                 return self._desk.grant(request)
             case "POST", (version, "publishers", "google", "models", _) if version in _VERSIONS:
                 if not request.headers.get("x-goog-api-key"):
                     self._account(request)
                 raise error(400, "Invalid resource field value in the request.")
-        account = self._account(request)
         asked = request.segments[1:]
+        account = self._account(request, storage_error if "storage" in asked[:2] else error)
         if asked[:2] == ("download", "storage"):  # where Google's own storage client fetches
             asked = asked[1:]
         match request.method, asked:
@@ -81,11 +88,11 @@ class VertexDoor:
                     return await self._poll(request, name, region, model)
         raise error(404, f"Method not found: {request.method} /{'/'.join(request.segments[1:])}")
 
-    def _account(self, request: Request) -> str:
+    def _account(self, request: Request, refuse: Callable[[int, str], Refused] = error) -> str:
         token = request.bearer()
         owner = self._desk.owner(token) if token else None
         if owner is None:
-            raise error(401, _NO_LOGIN)
+            raise refuse(401, _NO_LOGIN)
         return owner
 
     def _check_model(self, name: str, region: str, model: str) -> None:

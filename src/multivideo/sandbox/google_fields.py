@@ -17,10 +17,10 @@ __all__ = [
     "ReadImage",
     "check_duration",
     "check_mode",
-    "check_references",
     "read_instance",
     "read_picture",
     "read_prompt",
+    "read_references",
     "read_switch",
     "read_text",
     "read_whole",
@@ -123,10 +123,11 @@ def check_mode(model: Veo, instance: Mapping[str, object], duration: int, resolu
             raise BadArgument(USE_CASE)
 
 
-def check_references(given: object, read_image: ReadImage) -> None:
-    """One to three pictures of the `asset` kind; an empty list is none."""
+def read_references(given: object, read_image: ReadImage) -> tuple[bytes, ...]:
+    """The pictures of one to three objects of the `asset` kind; an empty list is none."""
     if not isinstance(given, list) or len(given) > 3:
         raise BadArgument("`referenceImages` takes 1 to 3 images.")
+    found = []
     for place, item in enumerate(given):
         path = f"referenceImages[{place}]"
         if not is_object(item) or "image" not in item:
@@ -134,7 +135,8 @@ def check_references(given: object, read_image: ReadImage) -> None:
         kind = as_sent(item.get("referenceType", ""))
         if kind.lower() != "asset":
             raise BadArgument(f"`{path}.referenceType` '{kind}' isn't supported by this model.")
-        read_image(item["image"], f"{path}.image")
+        found.append(read_image(item["image"], f"{path}.image"))
+    return tuple(found)
 
 
 def read_picture(encoded: object, path: str) -> bytes:

@@ -10,15 +10,16 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
+from multivideo.sandbox.clip import Film
 from multivideo.sandbox.fields import as_sent, decode_base64, is_object
 from multivideo.sandbox.google_fields import (
     SEEDS,
     check_duration,
     check_mode,
-    check_references,
     read_instance,
     read_picture,
     read_prompt,
+    read_references,
     read_switch,
     read_text,
     read_whole,
@@ -30,6 +31,7 @@ from multivideo.sandbox.google_veo import (
     USE_CASE,
     Asked,
     BadArgument,
+    Sent,
     Veo,
     film_of,
     film_stand_in,
@@ -37,7 +39,6 @@ from multivideo.sandbox.google_veo import (
     stand_in,
 )
 from multivideo.sandbox.jobs import Draft
-from multivideo.sandbox.render import Clip
 
 __all__ = ["Buckets", "read_order"]
 
@@ -55,8 +56,8 @@ class Buckets(Protocol):
         """The bytes that somebody put there."""
         ...
 
-    def result(self, address: str) -> Clip | None:
-        """The clip that a job left there."""
+    def result(self, address: str) -> Film | None:
+        """The video that a job left there."""
         ...
 
 
@@ -80,18 +81,19 @@ def read_order(model: str, body: Mapping[str, object], buckets: Buckets) -> Draf
         if name in instance:
             raise unsupported(name)
     check_mode(veo, instance, asked.duration, asked.resolution)
-    frame = read_image(instance["image"], "image") if "image" in instance else None
-    if "lastFrame" in instance:
-        read_image(instance["lastFrame"], "lastFrame")
-    check_references(instance.get("referenceImages", []), read_image)
-    film = _film(instance["video"], model, asked.prompt, buckets) if "video" in instance else None
-    if film is not None:
-        asked = asked.extending(film)
+    sent = Sent(
+        frame=read_image(instance["image"], "image") if "image" in instance else None,
+        last=read_image(instance["lastFrame"], "lastFrame") if "lastFrame" in instance else None,
+        references=read_references(instance.get("referenceImages", []), read_image),
+        film=_film(instance["video"], buckets) if "video" in instance else None,
+    )
+    if sent.film is not None:
+        asked = asked.extending(sent.film)
         if asked.resolution not in veo.with_audio:
             raise BadArgument(USE_CASE)
     if "input_blocked" in asked.prompt.lower():
         raise BadArgument("The prompt could not be submitted. It may violate our guidelines. Support codes: 58061214")
-    return make_draft(model, asked, frame, film)
+    return make_draft(model, asked, sent)
 
 
 def _parameters(model: Veo, instance: Mapping[str, object], given: Mapping[str, object]) -> Asked:
@@ -171,7 +173,7 @@ def _image(given: object, path: str, buckets: Buckets) -> bytes:
     return read_picture(image["bytesBase64Encoded"], path)
 
 
-def _film(given: object, model: str, prompt: str, buckets: Buckets) -> Clip:
+def _film(given: object, buckets: Buckets) -> Film:
     """The video that is to be extended. One in a bucket that nobody filled is a placeholder of 8 seconds."""
     video, address = _source(given, "video")
     if video.get("mimeType") != "video/mp4":
@@ -179,7 +181,7 @@ def _film(given: object, model: str, prompt: str, buckets: Buckets) -> Clip:
     film = buckets.result(address) if address is not None else None
     data = buckets.upload(address) if address is not None else _decoded(video["bytesBase64Encoded"])
     if film is None:
-        film = film_stand_in(model, prompt) if data is None else film_of(data, model, prompt)
+        film = film_stand_in() if data is None else film_of(data)
     if not _SHORTEST <= film.seconds <= _LONGEST:
         raise BadArgument(
             f"Unable to process `video`: {film.seconds:g} seconds are not between {_SHORTEST} and {_LONGEST} seconds."

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from attrs import define, field
 from python_multipart.multipart import parse_options_header
 
+from multivideo.sandbox.clip import Clip, Film
 from multivideo.sandbox.faults import Fault, deliver
 from multivideo.sandbox.fields import load_object
 from multivideo.sandbox.google_veo import film_of_job
-from multivideo.sandbox.google_wire import error
+from multivideo.sandbox.google_wire import storage_error
 from multivideo.sandbox.jobs import Job, JobStore, State
-from multivideo.sandbox.render import Clip
 from multivideo.sandbox.wire import Reply, Request, json_reply
 
 __all__ = ["Storage"]
@@ -32,8 +32,8 @@ class Storage:
         """The bytes that somebody put there."""
         return self._uploads.get(address)
 
-    def result(self, address: str) -> Clip | None:
-        """The clip that a job left there."""
+    def result(self, address: str) -> Film | None:
+        """The video that a job left there."""
         self._settle()
         return film_of_job(*self._results[address]) if address in self._results else None
 
@@ -57,6 +57,7 @@ class Storage:
 
     def listing(self, bucket: str, prefix: str) -> Reply:
         """The objects of a bucket whose names start so, by name."""
+        self._store.faults.strike(self._door, self._refuse)
         self._settle()
         start = f"gs://{bucket}/"
         names = sorted(
@@ -77,21 +78,23 @@ class Storage:
         elif address in self._uploads:
             data, kind = self._uploads[address], "application/octet-stream"
         else:
-            raise error(404, f"No such object: {bucket}/{name}")
+            raise storage_error(404, f"No such object: {bucket}/{name}")
         if request.query.get("alt") != "media":
+            self._store.faults.strike(self._door, self._refuse)
             about = {"kind": "storage#object", "bucket": bucket, "name": name, "contentType": kind}
             return json_reply(200, {**about, "size": str(len(data))})
         hits = job.fetch(self._refuse) if job else {}
         if "download_late" in hits or (job and job.script.find("expired")):
-            raise error(404, f"No such object: {bucket}/{name}")
+            raise storage_error(404, f"No such object: {bucket}/{name}")
         return deliver(request, hits, data, kind)
 
     def keep(self, request: Request, bucket: str) -> Reply:
         """Keep a file, so that a start call can name it by its gs:// address."""
+        self._store.faults.strike(self._door, self._refuse)
         try:
             name, data = _uploaded(request)
         except ValueError:
-            raise error(400, "An uploadType=media or uploadType=multipart with a name is required.") from None
+            raise storage_error(400, "An uploadType=media or uploadType=multipart with a name is required.") from None
         self._uploads[f"gs://{bucket}/{name}"] = data
         return json_reply(200, {"kind": "storage#object", "bucket": bucket, "name": name, "size": str(len(data))})
 

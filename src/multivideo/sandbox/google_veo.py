@@ -8,15 +8,17 @@ from fractions import Fraction
 
 from attrs import evolve, frozen
 
-from multivideo.sandbox.footage import measure, opening
+from multivideo.sandbox.clip import Clip, Film
+from multivideo.sandbox.footage import measure, pictures_of
 from multivideo.sandbox.jobs import Draft, Job, State
-from multivideo.sandbox.render import Clip, placeholder
+from multivideo.sandbox.render import placeholder
 
 __all__ = [
     "MODELS",
     "USE_CASE",
     "Asked",
     "BadArgument",
+    "Sent",
     "Veo",
     "film_of",
     "film_of_job",
@@ -83,7 +85,7 @@ class Asked:
     shown: Mapping[str, object]
     materials: Sequence[str]
 
-    def extending(self, film: Clip) -> Asked:
+    def extending(self, film: Film) -> Asked:
         """The same, fitted to the video that it goes on with: only the new seconds are made, in its shape."""
         short = min(film.width, film.height)
         resolution = next(name for name, side in _SHORT_SIDE.items() if side == short)
@@ -94,50 +96,59 @@ class Asked:
         )
 
 
+@frozen(kw_only=True)
+class Sent:
+    """What was sent along: the pictures to begin and to end with, those to refer to, and the video to go on with."""
+
+    frame: bytes | None = None
+    last: bytes | None = None
+    references: tuple[bytes, ...] = ()
+    film: Film | None = None
+
+
 @functools.cache
 def stand_in() -> bytes:
     """The picture of an address that nothing here can fetch."""
     return placeholder(1280, 720)
 
 
-def film_stand_in(model: str, prompt: str) -> Clip:
+def film_stand_in() -> Film:
     """The video of an address that nothing here can fetch: 8 seconds of 720p."""
-    return _clip(model, prompt, 1280, 720, 8, stand_in())
-
-
-def _clip(model: str, prompt: str, width: int, height: int, seconds: float, frame: bytes | None) -> Clip:
-    return Clip(
-        model=model, prompt=prompt, seed=0, width=width, height=height, seconds=seconds, fps=_FPS, audio=True,
-        first_frame=frame,
+    return Film.of(
+        Clip(
+            model="stand-in", prompt="a video that nobody put there", seed=0, width=1280, height=720, seconds=8,
+            fps=_FPS, audio=True, first_frame=stand_in(),
+        )
     )  # fmt: skip
 
 
-def film_of(data: bytes, model: str, prompt: str) -> Clip:
-    """A file that is to be extended, as a clip with its first frame; BadArgument when it is not of Veo's kind.
+def film_of(data: bytes) -> Film:
+    """A file that is to be extended; BadArgument when it is not of Veo's kind, or its pictures cannot be decoded.
 
     Source: Google's guide to extending Veo videos, autumn 2026: MP4, 24 frames per second, 16:9 or 9:16 at 720p,
     1080p or 4k.
     """
     try:
-        footage, first = measure(data), opening(data)
-    except ValueError:
+        film = measure(data)
+        next(pictures_of(data))
+    except (ValueError, StopIteration):
         raise BadArgument("Unable to process `video`: the file is no readable MP4 video.") from None
     sizes = {_size(resolution, shape) for resolution in _SHORT_SIDE for shape in ("16:9", "9:16")}
-    if (footage.width, footage.height) not in sizes:
+    if (film.width, film.height) not in sizes:
         raise BadArgument(
-            f"Unable to process `video`: {footage.width}x{footage.height} is not supported. "
+            f"Unable to process `video`: {film.width}x{film.height} is not supported. "
             "Please provide a 16:9 or 9:16 video of 720p, 1080p or 4k."
         )
-    if abs(footage.fps - _FPS) > 0.01:
-        raise BadArgument(f"Unable to process `video`: {footage.fps:g} frames per second instead of {_FPS}.")
-    return _clip(model, prompt, footage.width, footage.height, footage.seconds, first)
+    if abs(film.fps - _FPS) > 0.01:
+        raise BadArgument(f"Unable to process `video`: {film.fps:g} frames per second instead of {_FPS}.")
+    return film
 
 
-def film_of_job(job: Job, made: Clip) -> Clip:
+def film_of_job(job: Job, made: Clip) -> Film:
     """A finished job as a video to be extended: its look as it was made, its size and length as ordered."""
     width, height = _size(str(job.request["resolution"]), str(job.request["aspectRatio"]))
     length = float(str(job.request["totalSeconds"]))
-    return evolve(made, width=width, height=height, seconds=length, fps=_FPS, flaws=())
+    return Film.of(evolve(made, width=width, height=height, seconds=length, fps=_FPS, flaws=()))
 
 
 def filtered_samples(job: Job) -> int:
@@ -154,24 +165,25 @@ def _size(resolution: str, aspect_ratio: str) -> tuple[int, int]:
     return (long, short) if aspect_ratio == "16:9" else (short, long)
 
 
-def make_draft(model: str, asked: Asked, frame: bytes | None, film: Clip | None, keeps: float | None = None) -> Draft:
+def make_draft(model: str, asked: Asked, sent: Sent, keeps: float | None = None) -> Draft:
     """The job of a checked order; a trigger word in the prompt decides how it ends.
 
     Args:
         model: one of `MODELS`.
         asked: the parameters; of an extension those that `extending` gives.
-        frame: picture from which the clip starts.
-        film: video that an extension goes on with: the result is one file, the old part first.
+        sent: what the file shows beside; an extension is one file, the old part first.
         keeps: seconds the file can be fetched; None: for ever.
     """
     veo, low = MODELS[model], asked.prompt.lower()
     reason = next((word for word in _REASONS if word in low), "")
     made = {"": asked.samples, "filter_one": asked.samples - 1}.get(reason, 0)
-    if film is None:
-        size = _size(asked.resolution, asked.aspect_ratio)
-        clip = evolve(_clip(model, asked.prompt, *size, asked.duration, frame), seed=asked.seed)
-    else:  # the look of the old part goes on, so that the result begins with its very frames
-        clip = evolve(film, seconds=film.seconds + asked.duration)
+    film = sent.film
+    width, height = (film.width, film.height) if film else _size(asked.resolution, asked.aspect_ratio)
+    clip = Clip(
+        model=model, prompt=asked.prompt, seed=asked.seed, width=width, height=height,
+        seconds=asked.duration + (film.seconds if film else 0), fps=_FPS, audio=asked.audio, first_frame=sent.frame,
+        last_frame=sent.last, references=sent.references, film=film,
+    )  # fmt: skip
     price = (veo.with_audio if asked.audio else veo.silent)[asked.resolution]
     return Draft(
         model=model,
@@ -182,7 +194,7 @@ def make_draft(model: str, asked: Asked, frame: bytes | None, film: Clip | None,
             **asked.shown,
             "totalSeconds": clip.seconds,
         },
-        clips=tuple(evolve(clip, seed=clip.seed + sample, audio=asked.audio) for sample in range(made)),
+        clips=tuple(evolve(clip, seed=clip.seed + sample) for sample in range(made)),
         seconds=78 * (0.4 + 0.6 * asked.duration / 8) * _SLOWER[asked.resolution] * veo.share,
         cost=price * asked.duration * made,
         verdict=_VERDICTS.get(reason, State.DONE if made else State.FILTERED),

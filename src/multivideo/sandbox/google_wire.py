@@ -8,7 +8,7 @@ from multivideo.sandbox.fields import load_object
 from multivideo.sandbox.jobs import Job
 from multivideo.sandbox.wire import Refused, Request, json_reply
 
-__all__ = ["FILTERED", "error", "failure", "read_body"]
+__all__ = ["FILTERED", "error", "failure", "read_body", "storage_error"]
 
 FILTERED = (
     "Veo could not generate {count} videos based on the prompt provided. You will not be charged for this request. "
@@ -33,6 +33,16 @@ def error(status: int, message: str, details: list[object] | None = None) -> Ref
     """Google's error envelope, to be raised."""
     found: dict[str, object] = {"code": status, "message": message, "status": _STATUS.get(status, "UNKNOWN")}
     return Refused(json_reply(status, {"error": found | ({"details": details} if details else {})}))
+
+
+_REASON = {400: "invalid", 401: "required", 403: "forbidden", 404: "notFound", 429: "rateLimitExceeded"}
+
+
+def storage_error(status: int, message: str) -> Refused:
+    """The same of Cloud Storage, whose envelope is an older one (its page of status codes, read 2026-11-22)."""
+    reason = _REASON.get(status, "backendError")
+    errors = [{"domain": "global", "reason": reason, "message": message}]
+    return Refused(json_reply(status, {"error": {"code": status, "message": message, "errors": errors}}))
 
 
 def failure(job: Job) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
 
@@ -83,12 +83,12 @@ def _bent(draft: Draft, door: str, script: Script) -> Draft:
 
 @define(eq=False, kw_only=True)
 class Job:
-    """An accepted order."""
+    """An accepted order. `place` counts those of its door and credential, from 0."""
 
     id: str
     door: str
     credential: str
-    number: int
+    place: int
     draft: Draft
     created: float
     latency: float
@@ -172,7 +172,7 @@ class Job:
             ValueError: a fault of the create call, which is over.
         """
         done = {"poll": self.polls, "download": self.downloads}
-        late = [fault.name for fault in script.faults if KINDS[fault.name].stage in ("submit", "made", "order")]
+        late = [fault.name for fault in script.faults if KINDS[fault.name].stage in ("submit", "made", "order", "call")]
         if late:
             raise ValueError(f"too late for {', '.join(late)}: the job was made")
         added = [evolve(fault, first=fault.first + done.get(KINDS[fault.name].stage, 0)) for fault in script.faults]
@@ -199,7 +199,8 @@ class JobStore:
     latency: float | None
     faults: FaultBook = field(factory=FaultBook)
     _jobs: dict[tuple[str, str], Job] = field(factory=dict)
-    # Kept beside, because a run of thousands of jobs asks at every create.
+    # Kept beside, because a run of thousands of jobs asks at every create and every list.
+    _accounts: dict[tuple[str, str], list[Job]] = field(factory=dict)
     _active: dict[tuple[str, str, str], list[Job]] = field(factory=dict)
     _spent: Counter[tuple[str, str]] = field(factory=Counter)
     _external: dict[tuple[str, str, str], Job] = field(factory=dict)
@@ -216,7 +217,7 @@ class JobStore:
             id=new_id,
             door=door,
             credential=credential,
-            number=len(self._jobs) + 1,
+            place=len(self.of_account(door, credential)),
             draft=draft,
             created=self.clock.wall(),
             latency=latency,
@@ -231,6 +232,7 @@ class JobStore:
     def _keep(self, job: Job) -> None:
         account = job.door, job.credential
         self._jobs[job.door, job.id] = job
+        self._accounts.setdefault(account, []).append(job)
         self._active.setdefault((*account, job.model), []).append(job)
         self._spent[account] += job.draft.cost
         if job.draft.external_id:
@@ -254,6 +256,10 @@ class JobStore:
             for job in list(self._jobs.values())
             if door in (None, job.door) and credential in (None, job.credential)
         )
+
+    def of_account(self, door: str, credential: str) -> Sequence[Job]:
+        """The jobs of one credential on one door, oldest first."""
+        return self._accounts.get((door, credential), ())
 
     def is_full(self, door: str, credential: str, model: str, slots: int) -> bool:
         """Whether that many jobs of a credential are under way on a model."""

@@ -6,20 +6,24 @@ A repeated `external_task_id` is refused with 1201; Kling does not say what it d
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import define
 
 from multivideo.sandbox.faults import Fault
-from multivideo.sandbox.fields import load_object
+from multivideo.sandbox.fields import is_int, is_object, load_object
 from multivideo.sandbox.jobs import Draft, Job, JobStore
 from multivideo.sandbox.kling_products import UNIT_MICRO_USD
 from multivideo.sandbox.kling_token import BadToken, access_key, is_signed
 from multivideo.sandbox.wire import Refused, Reply, Request, json_reply
 
-__all__ = ["NAME", "Desk"]
+__all__ = ["MONTH_MS", "NAME", "Desk", "Filters"]
+
+Filters = list[tuple[str, list[object]]]
 
 NAME = "kling"
+MONTH_MS = 30 * 86_400_000
+_MOST_LISTED = 500
 # Kling's error code page: code, HTTP status; the message where one was recorded, else the page's meaning.
 _CODES: Mapping[int, tuple[int, str]] = {
     1000: (401, "Authentication failed"),
@@ -103,6 +107,37 @@ class Desk:
         except ValueError:
             raise self.refuse(1200, "Request body is not a valid JSON object") from None
 
+    def strike(self) -> None:
+        """Let faults of a call happen that is neither create, poll nor download."""
+        self.store.faults.strike(NAME, self.fault)
+
+    def limit(self, body: Mapping[str, object], default: int) -> int:
+        """How much of a list is asked for."""
+        limit = body.get("limit", default)
+        if not is_int(limit) or not 1 <= limit <= _MOST_LISTED:
+            raise self.refuse(1201, f"limit: must be between 1 and {_MOST_LISTED}")
+        return limit
+
+    def time(self, body: Mapping[str, object], name: str, default: int) -> int:
+        """Milliseconds, as digits or as a number: the pages show both."""
+        value = body.get(name) or default
+        if is_int(value) or (isinstance(value, str) and value.isdecimal() and len(value) < 20):
+            return int(value)
+        raise self.refuse(1201, f"{name}: must be a time in milliseconds")
+
+    def filters(self, body: Mapping[str, object], known: Mapping[str, Sequence[str] | None]) -> Filters:
+        """The filters of a list: known keys, each with values out of a few words or, for None, with any text."""
+        read: Filters = []
+        given = body.get("filters", [])
+        for place, item in enumerate(given if isinstance(given, list) else [None]):
+            key = item.get("key") if is_object(item) else None
+            values = item.get("values") if is_object(item) else None
+            words = known.get(str(key)) if str(key) in known else ()
+            if not isinstance(values, list) or any(not _is_word(word, words) for word in values) or words == ():
+                raise self.refuse(1201, f"filters[{place}]: is invalid")
+            read.append((str(key), values))
+        return read
+
     def admit(self, request: Request, account: str, draft: Draft, *, id_field: str) -> Job:
         """The job of an order that is well-formed, in the order of Kling's checks: pack, content, own id, slots."""
         if self.store.spent(NAME, account) + draft.cost > self.units * UNIT_MICRO_USD:
@@ -117,3 +152,7 @@ class Desk:
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self.store.random.getrandbits(128), version=4))
+
+
+def _is_word(word: object, words: Sequence[str] | None) -> bool:
+    return isinstance(word, str) if words is None else word in words

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from urllib.parse import parse_qs, urlsplit
 
-from attrs import define, field
+from attrs import define, evolve, field
 
+from multivideo.sandbox.addresses import Opened
+from multivideo.sandbox.clip import Clip, Film
 from multivideo.sandbox.faults import deliver
 from multivideo.sandbox.fields import is_object
 from multivideo.sandbox.jobs import Job, State
 from multivideo.sandbox.kling_desk import Desk
-from multivideo.sandbox.kling_order import ordered_length
+from multivideo.sandbox.kling_media import Media
 from multivideo.sandbox.wire import Reply, Request
 
 __all__ = ["FileShelf"]
+
+_MARKED = "-watermark"
 
 
 @define(eq=False)
@@ -37,12 +42,35 @@ class FileShelf:
         digest = hashlib.sha256(f"video {job.id}".encode()).digest()
         name = str(10**17 + int.from_bytes(digest) % (9 * 10**17))
         self._videos[name] = job
-        settings, options = job.request["settings"], job.request["options"]
-        length = ordered_length(settings) if is_object(settings) else 0
+        options = job.request["options"]
         video: dict[str, object] = {"id": name, "url": self._link(origin, job, f"{name}.mp4")}
         if is_object(options) and options["watermark_info"] == {"enabled": True}:
-            video["watermark_url"] = self._link(origin, job, f"{name}-watermark.mp4")
-        return {**video, "duration": f"{length}.041"}
+            video["watermark_url"] = self._link(origin, job, f"{name}{_MARKED}.mp4")
+        return {**video, "duration": job.request["length"]}
+
+    async def media(self, request: Request, named: object) -> Media:
+        """What lies behind the addresses in a part of a create call."""
+
+        def own(url: str) -> Film | None:
+            return self._film(url.removeprefix(start)) if url.startswith(start) else None
+
+        start = f"{request.origin}/kling/files/"
+        return Media(await Opened.by(named, self._desk.store.clock, but=start), own)
+
+    def _film(self, link: str) -> Film:
+        """The video behind a link of ours that still holds; ValueError for any other."""
+        parts = urlsplit(link)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        name, until, now = parts.path, query.get("expires", ""), self._desk.store.clock.wall()
+        if not hmac.compare_digest(self._sign(name, until), query.get("sign", "").encode("ascii", "replace").decode()):
+            raise ValueError("a link that is not signed")
+        job = self._job(name)
+        if job.state(now) is not State.DONE or (job.script.find("link_expires") and now >= int(until)):
+            raise ValueError("a file that is gone")
+        return Film.of(evolve(_clip(job, name), flaws=()))
+
+    def _job(self, name: str) -> Job:
+        return self._videos[name.removesuffix(".mp4").removesuffix(_MARKED)]
 
     def _link(self, origin: str, job: Job, name: str) -> str:
         until = int(job.expires or 0)
@@ -60,14 +88,19 @@ class FileShelf:
         until, now = request.query.get("expires", ""), self._desk.store.clock.wall()
         if not hmac.compare_digest(self._sign(name, until).encode(), request.query.get("sign", "").encode()):
             return _page(403, "The signature does not match.")
-        job = self._videos[name.removesuffix(".mp4").removesuffix("-watermark")]
+        job = self._job(name)
         hits = job.fetch(self._desk.fault)
         if job.state(now) is State.EXPIRED or "download_late" in hits:
             return _page(404, "The file does not exist.")
         if job.script.find("link_expires") and now >= int(until):
             return _page(403, "The link has expired.")
-        data = await self._desk.store.pool.fetch(job.clips[0])
+        data = await self._desk.store.pool.fetch(_clip(job, name))
         return deliver(request, hits, data, "video/mp4")
+
+
+def _clip(job: Job, name: str) -> Clip:
+    """The file of a job, with the watermark where that copy is meant."""
+    return evolve(job.clips[0], marked=True) if name.endswith(f"{_MARKED}.mp4") else job.clips[0]
 
 
 def _page(status: int, text: str) -> Reply:

@@ -7,16 +7,17 @@ Sources: Kling's API pages, read 2026-09-20. An id of another family, and a fami
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from attrs import define
 
 from multivideo.sandbox.fields import is_object
 from multivideo.sandbox.jobs import Job, State
 from multivideo.sandbox.kling_desk import NAME, Desk
+from multivideo.sandbox.kling_draft import FAILURES
 from multivideo.sandbox.kling_files import FileShelf
-from multivideo.sandbox.kling_legacy_order import FAMILIES, read_legacy
+from multivideo.sandbox.kling_legacy_order import FAMILIES, MEDIA, read_legacy
 from multivideo.sandbox.kling_materials import BadField
-from multivideo.sandbox.kling_order import FAILURES
 from multivideo.sandbox.wire import Reply, Request
 
 __all__ = ["LegacyDoor"]
@@ -34,14 +35,14 @@ class LegacyDoor:
     _shelf: FileShelf
     _strict: bool
 
-    def handle(self, request: Request, path: Sequence[str]) -> Reply:
+    async def handle(self, request: Request, path: Sequence[str]) -> Reply:
         """Any answer behind `/v1`."""
         account = self._desk.account(request, signed=True)
         match request.method, path:
             case _, ("videos", family, *_) if family in _RETIRED:
                 raise self._desk.refuse(1203)
             case "POST", ("videos", family) if family in FAMILIES:
-                return self._create(request, family, account)
+                return await self._create(request, family, account)
             case "GET", ("videos", family) if family in FAMILIES:
                 return self._page(request, family, account)
             case "GET", ("videos", family, name) if family in FAMILIES:
@@ -79,10 +80,11 @@ class LegacyDoor:
             "updated_at": int(job.since(state) * 1000),
         }
 
-    def _create(self, request: Request, family: str, account: str) -> Reply:
+    async def _create(self, request: Request, family: str, account: str) -> Reply:
         body = self._desk.body(request)
         try:
-            draft = read_legacy(family, body, strict=self._strict)
+            media = await self._shelf.media(request, [body.get(name) for name in MEDIA])
+            draft = read_legacy(family, body, media, strict=self._strict)
         except BadField as bad:
             raise self._desk.refuse(1201, str(bad)) from None
         job = self._desk.admit(request, account, draft, id_field="externalTaskId")
@@ -107,11 +109,13 @@ class LegacyDoor:
 
     def _page(self, request: Request, family: str, account: str) -> Reply:
         """The tasks of a family, newest first."""
+        self._desk.strike()
         number, size = (self._count(request, *asked) for asked in (("pageNum", 1, 1000), ("pageSize", 30, 500)))
         store = self._desk.store
         now = store.clock.wall()
-        jobs = [job for job in store.all(NAME, account) if self.family(job) == family and not job.gone]
-        page = jobs[::-1][(number - 1) * size : number * size]
+        jobs = reversed(store.of_account(NAME, account))
+        found = (job for job in jobs if self.family(job) == family and not job.gone)
+        page = islice(found, (number - 1) * size, number * size)
         return self._desk.ok([self.task(job, job.state(now), request.origin) for job in page])
 
     def _count(self, request: Request, name: str, default: int, most: int) -> int:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from multivideo.sandbox.fields import as_sent, is_int, is_object
 from multivideo.sandbox.kling_materials import BadField, Material, is_remote, read_picture, read_prompt
+from multivideo.sandbox.kling_media import Media
 
 __all__ = ["Body", "camel"]
 
@@ -30,6 +31,7 @@ class Body:
     """A body, and what was read of it so far, every default filled in."""
 
     given: Mapping[str, object]
+    media: Media
     read: dict[str, object] = field(factory=dict)
 
     def text(self, name: str) -> str:
@@ -62,7 +64,7 @@ class Body:
         if not needed and self.given.get(name, "") == "":
             self.read[name] = ""
             return []
-        found = _picture(self.given.get(name), camel(name), kind)
+        found = self._picture(self.given.get(name), camel(name), kind)
         self.read[name] = found.shown["url"]
         return [found]
 
@@ -79,7 +81,7 @@ class Body:
             kind = row.get("type", "")
             if not isinstance(kind, str) or kind not in _KINDS:
                 raise BadField(f"imageList[{place}].type value '{as_sent(kind)}' is invalid")
-            found.append(_picture(row.get("image_url"), f"imageList[{place}].imageUrl", _KINDS[kind]))
+            found.append(self._picture(row.get("image_url"), f"imageList[{place}].imageUrl", _KINDS[kind]))
         if any(sum(item.kind == kind for item in found) > 1 for kind in ("first_frame", "last_frame")):
             raise BadField("imageList: at most one first and one last frame")
         self.read["image_list"] = [item.shown for item in found]
@@ -89,11 +91,12 @@ class Body:
         """The `video_list` of Omni: one to edit, or one to take after."""
         found = []
         for row in self.rows("video_list", 1):
-            inner = Body(row)
+            inner = Body(row, self.media)
             kind = inner.word("refer_type", ("base", "feature"), "base")
-            kept = inner.word("keep_original_sound", ("yes", "no"), "yes")
+            # A video that is edited keeps its sound unless told otherwise; of one to take after it must be said.
+            kept = inner.word("keep_original_sound", ("yes", "no"), "yes" if kind == "base" else "no")
             video = _video(row.get("video_url"), "videoList[0].videoUrl", f"{kind}_video")
-            found.append(Material(video.kind, shown={**video.shown, "keep_original_sound": kept}))
+            found.append(evolve(video, shown={**video.shown, "keep_original_sound": kept}))
         self.read["video_list"] = [item.shown for item in found]
         return found
 
@@ -113,16 +116,15 @@ class Body:
                 raise BadField(f"voiceList[{place}].voiceId: must not be blank")
         return [Material("voice", shown={"type": "voice", "voice_id": row["voice_id"]}) for row in rows]
 
-
-def _picture(value: object, path: str, kind: str) -> Material:
-    return read_picture(kind, _address(value, path), path, _IMAGE_MIB, shown={"type": kind})
+    def _picture(self, value: object, path: str, kind: str) -> Material:
+        return read_picture(kind, _address(value, path), path, _IMAGE_MIB, self.media, shown={"type": kind})
 
 
 def _video(value: object, path: str, kind: str) -> Material:
     url = _address(value, path)
     if not is_remote(url):
         raise BadField(f"{path}: a video must be given by its URL")
-    return Material(kind, shown={"type": kind, "url": url})
+    return Material(kind, shown={"type": kind, "url": url}, path=path)
 
 
 def _address(value: object, path: str) -> str:

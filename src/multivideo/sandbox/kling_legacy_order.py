@@ -12,12 +12,16 @@ from attrs import frozen
 
 from multivideo.sandbox.fields import as_sent, is_int, is_number
 from multivideo.sandbox.jobs import Draft
+from multivideo.sandbox.kling_draft import Order, make_draft, open_film
 from multivideo.sandbox.kling_legacy_fields import Body, camel
 from multivideo.sandbox.kling_materials import BadField, read_prompt
-from multivideo.sandbox.kling_order import RATIOS, Order, check_counts, check_length, make_draft, read_options
+from multivideo.sandbox.kling_media import Media
+from multivideo.sandbox.kling_order import RATIOS, check_counts, check_length, read_options
 from multivideo.sandbox.kling_products import PRODUCTS
 
-__all__ = ["FAMILIES", "read_legacy"]
+__all__ = ["FAMILIES", "MEDIA", "read_legacy"]
+
+MEDIA = ("image", "image_tail", "image_url", "image_list", "video_url", "video_list")  # fields with addresses
 
 _TIERS = {"std": "720p", "pro": "1080p", "4k": "4k"}
 _SHOT_LIMIT = 512
@@ -27,9 +31,9 @@ _V1_ONLY = ("camera_control", "static_mask", "dynamic_masks")  # of models that 
 _SHARED = {"callback_url", "external_task_id", "watermark_info", "shot_type", "multi_prompt"}
 
 
-def read_legacy(name: str, given: Mapping[str, object], *, strict: bool) -> Draft:
+def read_legacy(name: str, given: Mapping[str, object], media: Media, *, strict: bool) -> Draft:
     """The order of a body sent to that family; BadField for the first thing that is wrong."""
-    family, body = FAMILIES[name], Body(given)
+    family, body = FAMILIES[name], Body(given, media)
     model = given.get("model_name", family.default)
     if not isinstance(model, str) or model not in family.models:
         raise BadField(f"model_name value '{as_sent(model)}' is invalid")
@@ -39,6 +43,7 @@ def read_legacy(name: str, given: Mapping[str, object], *, strict: bool) -> Draf
     family.read(body, order)
     if strict and (others := set(given) - set(body.read) - _SHARED):
         raise BadField(f"{camel(min(others))}: unknown field")
+    open_film(order, media)
     return make_draft(order)
 
 
@@ -82,7 +87,7 @@ def _read_omni(body: Body, order: Order) -> None:
     _read_sound(body, order)
     if order.of("base_video", "feature_video") and body.read["sound"] == "on":
         raise BadField("sound: must be 'off' with a video")
-    if base and base[0].shown["keep_original_sound"] == "yes":
+    if any(item.shown["keep_original_sound"] == "yes" for item in order.of("base_video", "feature_video")):
         order.settings["audio"] = "original"
     _read_shots(body, order, prompt_needed=True)
     if order.settings.get("multi_shot") and base:

@@ -1,12 +1,10 @@
 """The `contents` of a Kling create call: prompt, pictures, videos, elements and voices, each with its own limits.
 
-Source: Kling's API pages, copies of 2026-09-20. Nothing is fetched: a picture given by its address is played by a
-placeholder of 1280x720, and a video is taken on trust.
+Source: Kling's API pages, copies of 2026-09-20. A video is opened last, once everything else is right.
 """
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
@@ -14,8 +12,9 @@ from fractions import Fraction
 from attrs import field, frozen
 
 from multivideo.sandbox.fields import as_sent, decode_base64, is_object
+from multivideo.sandbox.kling_media import Media
 from multivideo.sandbox.kling_products import Product
-from multivideo.sandbox.render import image_size, placeholder
+from multivideo.sandbox.render import image_size
 
 __all__ = ["VIDEOS", "BadField", "Material", "is_remote", "read_contents", "read_picture", "read_prompt"]
 
@@ -29,12 +28,13 @@ class BadField(Exception):
 
 @frozen
 class Material:
-    """One entry of `contents` that passed its own checks."""
+    """One entry of `contents` that passed its own checks; `path` leads to what is wrong with it later."""
 
     kind: str
     text: str = ""
     image: bytes | None = None
     size: tuple[int, int] | None = None
+    path: str = ""
     shown: Mapping[str, object] = field(factory=dict)
 
 
@@ -47,7 +47,7 @@ def read_prompt(value: object, path: str, limit: int) -> str:
     return value
 
 
-def read_contents(product: Product, body: Mapping[str, object]) -> list[Material]:
+def read_contents(product: Product, body: Mapping[str, object], media: Media) -> list[Material]:
     """The materials of a body; BadField for the first that is wrong."""
     given = body.get("contents")
     if not isinstance(given, list) or not given:
@@ -61,7 +61,7 @@ def read_contents(product: Product, body: Mapping[str, object]) -> list[Material
         kind = item.get("type")
         if not isinstance(kind, str) or kind not in product.materials:
             raise BadField(f"{path}.type: value '{as_sent(kind)}' is invalid")
-        materials.append(_material(product, kind, item, path))
+        materials.append(_material(product, kind, item, path, media))
         if (name := item.get("id")) is not None:
             if not isinstance(name, str) or name in ids:
                 raise BadField(f"{path}.id: must be a string that is unique within the task")
@@ -72,7 +72,7 @@ def read_contents(product: Product, body: Mapping[str, object]) -> list[Material
     return materials
 
 
-def _material(product: Product, kind: str, item: Mapping[str, object], path: str) -> Material:
+def _material(product: Product, kind: str, item: Mapping[str, object], path: str, media: Media) -> Material:
     if kind == "prompt":
         text = read_prompt(item.get("text"), f"{path}.text", product.prompt_limit)
         return Material(kind, text=text, shown=_strings(item))
@@ -87,8 +87,8 @@ def _material(product: Product, kind: str, item: Mapping[str, object], path: str
     if kind in VIDEOS:
         if not is_remote(url):
             raise BadField(f"{path}.url: a video must be given by its URL")
-        return Material(kind, shown=_strings(item))
-    return read_picture(kind, url, f"{path}.url", _MAX_MIB, shown=_strings(item))
+        return Material(kind, shown=_strings(item), path=f"{path}.url")
+    return read_picture(kind, url, f"{path}.url", _MAX_MIB, media, shown=_strings(item))
 
 
 def is_remote(url: str) -> bool:
@@ -96,9 +96,15 @@ def is_remote(url: str) -> bool:
     return url.startswith(("https://", "http://"))
 
 
-def read_picture(kind: str, url: str, path: str, most_mib: int, *, shown: Mapping[str, object]) -> Material:
+def read_picture(
+    kind: str, url: str, path: str, most_mib: int, media: Media, *, shown: Mapping[str, object]
+) -> Material:
     """A picture by its address or in Base64, if it is one that fits."""
-    data = _stand_in() if is_remote(url) else _image(url, path, most_mib)
+    try:
+        data = media.picture(url) if is_remote(url) else decode_base64(url)  # a `data:` prefix is no Base64
+    except ValueError:  # an address that does not answer was seen to be refused in the same words
+        raise BadField("File is not in a valid base64 format") from None
+    _check_image(data, path, most_mib)
     width, height, form = image_size(data)
     told = url if is_remote(url) else f"{form} {width}x{height}, {len(data)} bytes"
     return Material(kind, image=data, size=(width, height), shown={**shown, "url": told})
@@ -109,17 +115,7 @@ def _strings(item: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in item.items() if isinstance(value, str)}
 
 
-@functools.cache
-def _stand_in() -> bytes:
-    """For a picture given by its address: nothing is fetched here."""
-    return placeholder(1280, 720)
-
-
-def _image(encoded: str, path: str, most_mib: int) -> bytes:
-    try:
-        data = decode_base64(encoded)  # a `data:` prefix is no Base64
-    except ValueError:
-        raise BadField("File is not in a valid base64 format") from None
+def _check_image(data: bytes, path: str, most_mib: int) -> None:
     try:
         width, height, kind = image_size(data)
     except ValueError:
@@ -132,4 +128,3 @@ def _image(encoded: str, path: str, most_mib: int) -> bytes:
         raise BadField(f"{path}: image width and height must not be less than 300px")
     if not Fraction(2, 5) <= Fraction(width, height) <= Fraction(5, 2):
         raise BadField(f"{path}: image aspect ratio must be between 1:2.5 and 2.5:1")
-    return data

@@ -8,76 +8,38 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from attrs import define
-
 from multivideo.sandbox.fields import as_sent, is_int, is_object
-from multivideo.sandbox.jobs import Draft, State
-from multivideo.sandbox.kling_materials import VIDEOS, BadField, Material, read_contents, read_prompt
-from multivideo.sandbox.kling_products import (
-    UNIT_MICRO_USD,
-    Product,
-    frame_size,
-    table_size,
-    units_per_second,
-)
-from multivideo.sandbox.render import Clip
+from multivideo.sandbox.jobs import Draft
+from multivideo.sandbox.kling_draft import Order, make_draft, open_film
+from multivideo.sandbox.kling_materials import BadField, read_contents, read_prompt
+from multivideo.sandbox.kling_media import Media
+from multivideo.sandbox.kling_products import Product
 
-__all__ = [
-    "FAILURES",
-    "RATIOS",
-    "Order",
-    "check_counts",
-    "check_length",
-    "make_draft",
-    "ordered_length",
-    "read_options",
-    "read_order",
-]
+__all__ = ["RATIOS", "check_counts", "check_length", "read_options", "read_order"]
 
-_MONTH = 30 * 86_400
 RATIOS = ("16:9", "9:16", "1:1")
-_FOLLOWED_S = 5  # length taken for a video that cannot be fetched here
 _SHOT = re.compile(r"\s*(?:shot|镜头)\s*(\d{1,4})\s*,\s*(\d{1,4})\s*,([^;]*)(?:;|$)", re.IGNORECASE)
-_FPS = 24
-
-FAILURES = {
-    "risk_control": "Failure to pass the risk control system",
-    "generation_failed": "Video generation failed, please try again later",
-}
 
 
-@define
-class Order:
-    """An order in the words of the new protocol; `legacy` holds what was sent in the other one, if it was."""
-
-    product: Product
-    prompt: str
-    materials: Sequence[Material]
-    settings: dict[str, object]
-    options: Mapping[str, object]
-    legacy: Mapping[str, object] | None = None
-
-    def of(self, *kinds: str) -> list[Material]:
-        """The materials of those types."""
-        return [item for item in self.materials if item.kind in kinds]
-
-
-def read_order(product: Product, body: Mapping[str, object], *, strict: bool) -> Draft:
+def read_order(product: Product, body: Mapping[str, object], media: Media, *, strict: bool) -> Draft:
     """The order of a body; BadField for the first thing that is wrong."""
     options = read_options(_object(body, "options"), "options.")
     given = _object(body, "settings")
     if product.materials:
-        materials = read_contents(product, body)
+        materials = read_contents(product, body, media)
         prompt = next((item.text for item in materials if item.kind == "prompt"), "")
     else:
         materials, prompt = [], read_prompt(body.get("prompt"), "prompt", product.prompt_limit)
         if not prompt:
             raise BadField("prompt: must not be blank")
-    order = Order(product, prompt, materials, _settings(product, given, strict=strict), options)
+    order = Order(
+        product, prompt, materials, _settings(product, given, strict=strict), options, shaped="aspect_ratio" in given
+    )
     if strict:
         _no_others(_object(body, "options"), tuple(options), "options.")
         _no_others(body, ("contents" if product.materials else "prompt", "settings", "options"), "")
     _check_together(order, given)
+    open_film(order, media)
     return make_draft(order)
 
 
@@ -212,56 +174,3 @@ def _check_shots(prompt: str, duration: object) -> None:
         raise BadField("prompt: 1 to 6 shots of at least 1 second must add up to settings.duration")
     if any(len(shot[3].strip()) > 512 for shot in shots):
         raise BadField("prompt: size of a shot must be between 0 and 512")
-
-
-def make_draft(order: Order) -> Draft:
-    """What is made of an order that passed its checks, for how much."""
-    product, settings = order.product, order.settings
-    reason = next((word for word in FAILURES if word in order.prompt.lower()), "")
-    resolution = str(settings["resolution"])
-    frame = next(iter(order.of("first_frame", "image")), None)
-    shape = frame or next(iter(order.of("last_frame")), None)
-    if shape is not None and shape.size is not None:
-        width, height = frame_size(resolution, *shape.size)
-    else:
-        width, height = table_size(resolution, str(settings.get("aspect_ratio", "16:9")))
-    length = ordered_length(settings)
-    clip = Clip(
-        model=product.model, prompt=order.prompt, seed=0, width=width, height=height, seconds=length + 1 / _FPS,
-        fps=_FPS, audio=product.always_audio or settings.get("audio", "off") != "off",
-        first_frame=frame.image if frame else None,
-    )  # fmt: skip
-    units = units_per_second(product.model, _case(order), resolution) * length
-    slower = {"720p": 1.0, "1080p": 1.6, "4k": 3.0}[resolution] * (0.5 if "turbo" in product.model else 1.0)
-    shown: dict[str, object] = {"settings": settings, "options": order.options, "units": format(units.normalize(), "f")}
-    shown |= {"contents": [item.shown for item in order.materials]} if product.materials else {"prompt": order.prompt}
-    shown |= {"legacy": order.legacy} if order.legacy is not None else {}
-    return Draft(
-        model=product.model,
-        prompt=order.prompt,
-        request=shown,
-        clips=() if reason else (clip,),
-        seconds=72 * (0.4 + 0.6 * length / 8) * slower,
-        cost=0 if reason else int(units * UNIT_MICRO_USD),
-        verdict=State.FAILED if reason else State.DONE,
-        reason=reason,
-        keeps=_MONTH,
-        external_id=str(order.options["external_task_id"]),
-    )
-
-
-def ordered_length(settings: Mapping[str, object]) -> int:
-    """Whole seconds that are made and billed; a video that is followed counts as 5 s."""
-    value = settings.get("duration", _FOLLOWED_S)
-    return value if is_int(value) else _FOLLOWED_S
-
-
-def _case(order: Order) -> str:
-    """The row of the price list."""
-    if order.product.family == "motion-control":
-        return "motion"
-    if order.of(*VIDEOS):
-        return "video"
-    if order.of("voice") and "voice" in order.product.materials:  # no price is known of 3.0 with a voice
-        return "voice"
-    return "native" if order.settings.get("audio") == "native" else "silent"

@@ -68,8 +68,8 @@ def cut(reply: Reply) -> Reply:
 
 
 def _dripping(reply: Reply, seconds: float, clock: Clock) -> Reply:
-    size = max(1, -(-_length(reply) // _DROPS))
-    return evolve(reply, body=_Drops(reply.body, size, seconds / _DROPS, clock))
+    length = max(1, _length(reply))
+    return evolve(reply, body=_Drops(reply.body, -(-length // _DROPS), seconds / length, clock))
 
 
 def _length(reply: Reply) -> int:
@@ -99,7 +99,7 @@ class _Half:
 
 @define
 class _Drops:
-    """A body in small pieces, each after a pause."""
+    """A body in small pieces, each after a pause of its share; a large one comes in more than it was to."""
 
     _body: AsyncIterator[bytes]
     _size: int
@@ -112,6 +112,6 @@ class _Drops:
 
     async def __anext__(self) -> bytes:
         self._rest = self._rest or await anext(self._body)
-        await self._clock.sleep(self._pause)
         drop, self._rest = self._rest[: self._size], self._rest[self._size :]
+        await self._clock.sleep(self._pause * len(drop))
         return drop

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 import anyio.to_thread
 from attrs import define, evolve, field
 
+from multivideo.sandbox.addresses import Opened
 from multivideo.sandbox.faults import Fault, deliver
-from multivideo.sandbox.footage import opening_of
 from multivideo.sandbox.jobs import Draft, Job, JobStore, State
 from multivideo.sandbox.openai_characters import CharacterDesk
 from multivideo.sandbox.openai_fields import Upload, read_fields, refuse
 from multivideo.sandbox.openai_order import read_order
 from multivideo.sandbox.openai_sequel import Sequel, Source, read_edit, read_extension, read_remix, source_of, uploaded
 from multivideo.sandbox.render import Clip, spritesheet, thumbnail
+from multivideo.sandbox.switches import Switches
 from multivideo.sandbox.wire import Refused, Reply, Request, file_reply, json_reply
 
 __all__ = ["OpenAIDoor"]
@@ -44,6 +46,7 @@ class OpenAIDoor:
     """The Videos API."""
 
     _store: JobStore
+    _switches: Switches = field(factory=Switches)
     _characters: CharacterDesk = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -68,19 +71,19 @@ class OpenAIDoor:
         key = _credential(request)
         match request.method, request.segments[1:]:
             case "POST", ("v1", "videos"):
-                return self._create(request, key)
+                return await self._create(request, key)
             case "GET", ("v1", "videos"):
                 return self._list(request, key)
             case "POST", ("v1", "videos", "edits"):
-                return await self._continue(request, key, read_edit(read_fields(request)))
+                return self._continue(request, key, read_edit(read_fields(request)))
             case "POST", ("v1", "videos", "extensions"):
-                return await self._continue(request, key, read_extension(read_fields(request)))
+                return self._continue(request, key, read_extension(read_fields(request)))
             case "POST", ("v1", "videos", "characters"):
                 return self._characters.create(request, key)
             case "GET", ("v1", "videos", "characters", name) if name:
                 return self._characters.show(name, key)
             case "POST", ("v1", "videos", name, "remix") if name:
-                return await self._continue(request, key, read_remix(read_fields(request), name))
+                return self._continue(request, key, read_remix(read_fields(request), name))
             case "GET", ("v1", "videos", name) if name and name not in _WORDS:
                 return self._get(name, key)
             case "DELETE", ("v1", "videos", name) if name and name not in _WORDS:
@@ -89,27 +92,26 @@ class OpenAIDoor:
                 return await self._content(request, name, key)
         raise _no_such_call(request)
 
-    def _create(self, request: Request, key: str) -> Reply:
-        def check_characters(ids: Sequence[str], prompt: str) -> None:
-            self._characters.check(ids, prompt, key)
+    async def _create(self, request: Request, key: str) -> Reply:
+        def look_up(ids: Sequence[str], prompt: str) -> Sequence[bytes]:
+            return self._characters.look(ids, prompt, key)
 
-        return self._accept(request, key, read_order(read_fields(request), check_characters))
+        fields = read_fields(request)
+        opened = await Opened.by(fields.get("input_reference"), self._store.clock)
+        return self._accept(request, key, read_order(fields, look_up, opened, self._switches.input_reference))
 
-    async def _continue(self, request: Request, key: str, order: Sequel) -> Reply:
+    def _continue(self, request: Request, key: str, order: Sequel) -> Reply:
         """A new job from a finished one, or from a file."""
-        if isinstance(order.video, Upload):
-            source = uploaded(order, order.video)
-        else:
-            source = await self._source(order.video, key)
+        given = order.video
+        source = uploaded(order, given) if isinstance(given, Upload) else self._source(given, key)
         return self._accept(request, key, order.draft(source))
 
-    async def _source(self, name: str, key: str) -> Source:
+    def _source(self, name: str, key: str) -> Source:
         job = self._find(name, key)
         if job.gone:
             raise _not_found(name)
         clip = self._finished(job, refuse(400, f"Video with id '{name}' is not completed."))
-        first = opening_of(clip, await self._store.pool.fetch(clip))
-        return source_of(job, clip, first)
+        return source_of(job, clip)
 
     def _accept(self, request: Request, key: str, draft: Draft) -> Reply:
         created = int(self._store.clock.wall())
@@ -129,19 +131,22 @@ class OpenAIDoor:
         return json_reply(200, video, {"openai-poll-after-ms": hint.value} if hint and not job.state(now).over else {})
 
     def _list(self, request: Request, key: str) -> Reply:
+        self._store.faults.strike(_NAME, _fault_reply)
         limit, after, order = _page(request.query)
-        jobs = [job for job in self._store.all(_NAME, key) if not job.gone]
-        if order == "desc":
-            jobs.reverse()
+        jobs, last = self._store.of_account(_NAME, key), None if after is None else self._store.get(_NAME, after)
+        places = range(len(jobs)) if order == "asc" else range(len(jobs) - 1, -1, -1)
         if after is not None:
-            places = [place for place, job in enumerate(jobs) if job.id == after]
-            jobs = jobs[places[0] + 1 :] if places else []
+            known = last is not None and last.credential == key and not last.gone
+            places = places[places.index(last.place) + 1 :] if last is not None and known else range(0)
+        # One more than a page holds says whether there are more; the rest of a long list is not looked at.
+        found = list(islice((jobs[place] for place in places if not jobs[place].gone), limit + 1))
         now = self._store.clock.wall()
-        page = [_video(job, now) for job in jobs[:limit]]
+        page = [_video(job, now) for job in found[:limit]]
         ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
-        return json_reply(200, {"object": "list", "data": page, **ends, "has_more": len(jobs) > limit})
+        return json_reply(200, {"object": "list", "data": page, **ends, "has_more": len(found) > limit})
 
     def _delete(self, name: str, key: str) -> Reply:
+        self._store.faults.strike(_NAME, _fault_reply)
         job = self._find(name, key)
         if job.gone:
             raise _not_found(name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from attrs import define, field, frozen
 
 from multivideo.sandbox.faults import Fault
-from multivideo.sandbox.footage import measure
+from multivideo.sandbox.footage import measure, opening
 from multivideo.sandbox.jobs import JobStore
 from multivideo.sandbox.openai_fields import (
     Upload,
@@ -33,6 +33,7 @@ class _Character:
     name: str
     created_at: int
     credential: str
+    opening: bytes = field(repr=False)
 
     def reply(self) -> Reply:
         return json_reply(200, {"id": self.id, "name": self.name, "created_at": self.created_at})
@@ -61,28 +62,33 @@ class CharacterDesk:
             raise wrong_type("video", "a file", video)
         try:
             measure(video.data)
+            first = opening(video.data)
         except ValueError:
             raise bad_video() from None
         check_blocked(name)
         script, count = self._store.faults.take(self._door, key, request)
         script.strike("submit", count, self._refuse)
         now = int(self._store.clock.wall())
-        made = _Character(f"char_{now:08x}{self._store.hex(24)}", name, now, key)
+        made = _Character(f"char_{now:08x}{self._store.hex(24)}", name, now, key, first)
         self._known[made.id] = made
         script.strike("made", count, self._refuse)
         return made.reply()
 
     def show(self, character_id: str, key: str) -> Reply:
         """The answer to `GET /videos/characters/{character_id}`."""
+        self._store.faults.strike(self._door, self._refuse)
         return self._find(character_id, key).reply()
 
-    def check(self, ids: Sequence[str], prompt: str, key: str) -> None:
-        """Refuse an order with a character that is not known or whose name is not in the prompt as it stands."""
+    def look(self, ids: Sequence[str], prompt: str, key: str) -> list[bytes]:
+        """A picture of each; Refused for one that is not known or whose name is not in the prompt as it stands."""
+        found = []
         for character_id in ids:
-            name = self._find(character_id, key).name
-            if name not in prompt:
-                message = f"Invalid 'characters': the prompt must mention '{name}' by name."
+            character = self._find(character_id, key)
+            if character.name not in prompt:
+                message = f"Invalid 'characters': the prompt must mention '{character.name}' by name."
                 raise refuse(400, message, code="invalid_value", param="characters")
+            found.append(character.opening)
+        return found
 
     def _find(self, character_id: str, key: str) -> _Character:
         found = self._known.get(character_id)

@@ -8,7 +8,9 @@ and as an object.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
+from multivideo.sandbox.addresses import Opened
 from multivideo.sandbox.fields import decode_base64, is_object
 from multivideo.sandbox.jobs import Draft, State
 from multivideo.sandbox.openai_fields import (
@@ -24,8 +26,19 @@ from multivideo.sandbox.openai_fields import (
 )
 from multivideo.sandbox.render import Clip, image_size, placeholder
 
-__all__ = ["FPS", "MODELS", "SECONDS", "check_model", "make_clip", "make_draft", "read_order", "read_seconds"]
+__all__ = [
+    "FPS",
+    "MODELS",
+    "SECONDS",
+    "ReferenceMode",
+    "check_model",
+    "make_clip",
+    "make_draft",
+    "read_order",
+    "read_seconds",
+]
 
+ReferenceMode = Literal["both", "file_only", "object_only"]
 FPS = 30  # as measured, OpenAI does not say
 SECONDS = ("4", "8", "12", "16", "20")
 _DAY = 86_400
@@ -51,12 +64,19 @@ MODELS: Mapping[str, Mapping[str, int]] = {
 }
 
 
-def read_order(fields: Mapping[str, object], check_characters: Callable[[Sequence[str], str], None]) -> Draft:
+def read_order(
+    fields: Mapping[str, object],
+    look_up: Callable[[Sequence[str], str], Sequence[bytes]],
+    opened: Opened,
+    reference_mode: ReferenceMode = "both",
+) -> Draft:
     """The order, checked; Refused with OpenAI's answer to the first fault.
 
     Args:
         fields: of the body.
-        check_characters: refuses ids of characters that are not known, or that the prompt does not name.
+        look_up: pictures of characters; refuses ids that are not known, or that the prompt does not name.
+        opened: what lies behind addresses of this machine.
+        reference_mode: in which form an `input_reference` is taken.
     """
     check_known(fields, _FIELDS)
     prompt = read_prompt(fields)
@@ -64,16 +84,15 @@ def read_order(fields: Mapping[str, object], check_characters: Callable[[Sequenc
     size = read_text(fields, "size", "720x1280")
     model = read_text(fields, "model", "sora-2")
     characters = _characters(fields)
-    if not isinstance(given := fields.get("input_reference", {}), Upload | dict):
-        raise wrong_type("input_reference", "an object", given)
+    _check_form(given := fields.get("input_reference"), reference_mode, sent="input_reference" in fields)
     check_model(model)
     check_choice("seconds", seconds, SECONDS)
     check_choice("size", size, MODELS[model])
-    check_characters(characters, prompt)
-    frame = _first_frame(given, size) if "input_reference" in fields else None
+    pictures = look_up(characters, prompt)
+    frame = _first_frame(given, size, opened) if isinstance(given, Upload | dict) else None
     check_blocked(prompt)
-    clip = make_clip(model, prompt, int(seconds), size, frame)
-    return make_draft(clip, prompt, int(seconds), {"first_frame": bool(frame), "characters": list(characters)})
+    clip = make_clip(model, prompt, int(seconds), size, frame=frame, references=pictures)
+    return make_draft(clip, int(seconds), {"first_frame": bool(frame), "characters": list(characters)})
 
 
 def read_seconds(fields: Mapping[str, object], default: str) -> str:
@@ -88,33 +107,40 @@ def check_model(model: str) -> None:
         raise refuse(404, message, code="model_not_found", param="model")
 
 
-def make_clip(model: str, prompt: str, seconds: int, size: str, frame: bytes | None) -> Clip:
+def make_clip(
+    model: str, prompt: str, seconds: int, size: str, *, frame: bytes | None = None, references: Sequence[bytes] = ()
+) -> Clip:
     """A file as Sora makes it: 30 frames per second, with sound."""
     width, height = (int(side) for side in size.split("x"))
     return Clip(
         model=model, prompt=prompt, seed=0, width=width, height=height, seconds=seconds, fps=FPS, audio=True,
-        first_frame=frame,
+        first_frame=frame, references=tuple(references),
     )  # fmt: skip
 
 
-def make_draft(clip: Clip, prompt: str, billed: int, shown: Mapping[str, object]) -> Draft:
+def make_draft(clip: Clip, billed: int, shown: Mapping[str, object]) -> Draft:
     """The draft of a checked order; a trigger word in the prompt decides how it ends.
 
     Args:
         clip: the file to make.
-        prompt: as ordered; the card of an extended clip keeps that of its beginning.
         billed: seconds that are made newly: they take time and are charged.
         shown: what else is known of the order.
     """
     words = ("moderation_blocked", "video_generation_failed")
-    reason = next((word for word in words if word in prompt.lower()), "")
+    reason = next((word for word in words if word in clip.prompt.lower()), "")
     size = f"{clip.width}x{clip.height}"
     share = 0.4 + 0.6 * billed / 8
     slower = {720: 1.0, 1024: 1.3, 1080: 1.6}[min(clip.width, clip.height)] * (1.5 if "pro" in clip.model else 1.0)
     return Draft(
         model=clip.model,
-        prompt=prompt,
-        request={"prompt": prompt, "model": clip.model, "seconds": str(round(clip.seconds)), "size": size, **shown},
+        prompt=clip.prompt,
+        request={
+            "prompt": clip.prompt,
+            "model": clip.model,
+            "seconds": str(round(clip.seconds)),
+            "size": size,
+            **shown,
+        },
         clips=() if reason else (clip,),
         seconds=120 * share * slower,
         cost=0 if reason else MODELS[clip.model][size] * billed,
@@ -138,9 +164,16 @@ def _characters(fields: Mapping[str, object]) -> Sequence[str]:
     return [item["id"] for item in given]
 
 
-def _first_frame(given: Upload | Mapping[str, object], size: str) -> bytes:
+def _check_form(given: object, mode: ReferenceMode, *, sent: bool) -> None:
+    """Refuse an `input_reference` in a form that is not taken: of that, time and account decided at OpenAI."""
+    taken: tuple[type, ...] = {"both": (Upload, dict), "file_only": (Upload,), "object_only": (dict,)}[mode]
+    if sent and not isinstance(given, taken):
+        raise wrong_type("input_reference", "a file" if mode == "file_only" else "an object", given)
+
+
+def _first_frame(given: Upload | Mapping[str, object], size: str, opened: Opened) -> bytes:
     """The picture of `input_reference`, which must have exactly the size of the video."""
-    data = given.data if isinstance(given, Upload) else _referenced(given, size)
+    data = given.data if isinstance(given, Upload) else _referenced(given, size, opened)
     try:
         width, height, _ = image_size(data)
     except ValueError:
@@ -151,7 +184,7 @@ def _first_frame(given: Upload | Mapping[str, object], size: str) -> bytes:
     return data
 
 
-def _referenced(given: Mapping[str, object], size: str) -> bytes:
+def _referenced(given: Mapping[str, object], size: str, opened: Opened) -> bytes:
     """The bytes behind an object reference. What cannot be fetched here is a placeholder of the right size."""
     check_known(given, ("image_url", "file_id"), "input_reference.")
     if len(given) != 1:
@@ -164,6 +197,11 @@ def _referenced(given: Mapping[str, object], size: str) -> bytes:
     if len(value) > _MAX_IMAGE_URL:
         message = f"Invalid '{full}': string too long. Expected at most {_MAX_IMAGE_URL} characters."
         raise refuse(400, message, code="string_above_max_length", param=full)
+    if name == "image_url" and opened.knows(value):
+        try:
+            return opened.data(value)
+        except ValueError:
+            raise refuse(400, f"Error while downloading '{full}'.", code="invalid_value", param=full) from None
     accepted: Mapping[str, Callable[[str], bool]] = {
         "image_url": lambda text: text.startswith(("https://", "http://")),
         "file_id": lambda text: text.startswith("file-"),

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 from attrs import evolve, frozen
 
+from multivideo.sandbox.clip import Clip, Film
 from multivideo.sandbox.fields import is_object
-from multivideo.sandbox.footage import Footage, measure, opening
+from multivideo.sandbox.footage import measure, pictures_of
 from multivideo.sandbox.jobs import Draft, Job
 from multivideo.sandbox.openai_fields import (
     Upload,
@@ -27,7 +28,6 @@ from multivideo.sandbox.openai_fields import (
     wrong_type,
 )
 from multivideo.sandbox.openai_order import FPS, MODELS, SECONDS, check_model, make_clip, make_draft, read_seconds
-from multivideo.sandbox.render import Clip
 from multivideo.sandbox.wire import Refused
 
 __all__ = ["Sequel", "Source", "bad_video", "read_edit", "read_extension", "read_remix", "source_of", "uploaded"]
@@ -41,13 +41,13 @@ class Source:
     """The video that an order starts from.
 
     Args:
-        clip: how it looks and how long it is.
-        opening: its first frame; None where it has no picture that can be read.
+        film: what it shows and how long it is.
+        model: what made it, or would make it.
         extensions: how often it was extended already.
     """
 
-    clip: Clip
-    opening: bytes | None
+    film: Film
+    model: str
     extensions: int = 0
 
 
@@ -70,20 +70,19 @@ class Sequel:
         """The draft of the order; Refused when the source cannot be extended so far."""
         video = self.video if isinstance(self.video, str) else None
         shown = {"operation": self.operation, "video": video, "extensions": 0}
-        look = source.clip
-        length = round(look.seconds)
+        film = source.film
+        length, size = max(round(film.seconds), 1), f"{film.width}x{film.height}"
         if self.added is None:
             check_blocked(self.prompt)
-            clip = make_clip(look.model, self.prompt, length, f"{look.width}x{look.height}", source.opening)
-            return make_draft(clip, self.prompt, length, shown)
+            clip = evolve(make_clip(source.model, self.prompt, length, size), film=film, replayed=True, dubbed=True)
+            return make_draft(clip, length, shown)
         if source.extensions >= _MOST_EXTENSIONS:
             raise _unfit(f"a video can be extended at most {_MOST_EXTENSIONS} times")
         if length + self.added > _LONGEST:
             raise _unfit(f"an extended video can be at most {_LONGEST} seconds long, not {length + self.added}")
         check_blocked(self.prompt)
-        # The look of the source goes on, so that the result begins with the very frames of its source.
-        longer = evolve(look, seconds=length + self.added)
-        return make_draft(longer, self.prompt, self.added, {**shown, "extensions": source.extensions + 1})
+        longer = evolve(make_clip(source.model, self.prompt, length + self.added, size), film=film)
+        return make_draft(longer, self.added, {**shown, "extensions": source.extensions + 1})
 
 
 def _unfit(reason: str) -> Refused:
@@ -142,30 +141,27 @@ def _video(fields: Mapping[str, object]) -> str | Upload:
     return given["id"]
 
 
-def source_of(job: Job, made: Clip, opening: bytes | None) -> Source:
+def source_of(job: Job, made: Clip) -> Source:
     """A finished job as a source: its look as it was made, its size and length as ordered."""
     size, seconds, count = job.request["size"], job.request["seconds"], job.request.get("extensions", 0)
     width, height = (int(side) for side in str(size).split("x"))
     clip = evolve(made, width=width, height=height, seconds=int(str(seconds)), fps=FPS, flaws=())
-    return Source(clip=clip, opening=opening, extensions=count if isinstance(count, int) else 0)
+    return Source(film=Film.of(clip), model=job.model, extensions=count if isinstance(count, int) else 0)
 
 
 def uploaded(order: Sequel, file: Upload) -> Source:
     """An uploaded file as a source: it must be an MP4 file of a size that the model makes."""
     try:
-        footage, first = measure(file.data), opening(file.data)
-    except ValueError:
+        film = measure(file.data)
+        next(pictures_of(file.data))
+    except (ValueError, StopIteration):
         raise bad_video() from None
-    size = f"{footage.width}x{footage.height}"
+    size = f"{film.width}x{film.height}"
     # An extension has no field for the model: the first that makes this size.
     models = [order.model] if order.model else list(MODELS)
     model = next((name for name in models if size in MODELS[name]), None)
     if model is None:
         raise _unfit(f"{size} is not a supported size")
-    return Source(clip=make_clip(model, order.prompt, _length(footage), size, first), opening=first)
-
-
-def _length(footage: Footage) -> int:
-    if footage.seconds > _LONGEST:
+    if film.seconds > _LONGEST:
         raise _unfit(f"a video can be at most {_LONGEST} seconds long")
-    return max(round(footage.seconds), 1)
+    return Source(film=film, model=model)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import io
 import struct
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
-__all__ = ["image_size", "placeholder"]
+__all__ = ["image_size", "placeholder", "tile"]
 
 # SOF0..SOF15 carry the size; C4, C8 and CC lie in the same range but are tables (ITU-T T.81, table B.1).
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -90,4 +92,15 @@ def placeholder(width: int, height: int) -> bytes:
     small = Image.fromarray(sky.astype(np.uint8))
     out = io.BytesIO()
     small.resize((width, height), Image.Resampling.BICUBIC).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+@functools.lru_cache(maxsize=256)
+def tile(name: str) -> bytes:
+    """A PNG in a colour that belongs to a name, with its last letters: for what is known by its name alone."""
+    hue = int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=2).digest()) % 256
+    image = Image.new("HSV", (96, 96), (hue, 170, 200)).convert("RGB")
+    ImageDraw.Draw(image).text((48, 48), name[-6:].encode("ascii", "replace").decode(), anchor="mm", font_size=22)
+    out = io.BytesIO()
+    image.save(out, "PNG")
     return out.getvalue()

@@ -75,7 +75,7 @@ class RenderPool:
                 self._cache.move_to_end(clip)
                 return known
             late = self._waiting >= _ALWAYS and self._queued * self._pace / _WORKERS > within
-            if late and clip.first_frame is None:
+            if late and clip.is_plain:
                 return self.start(evolve(clip, prompt="", seed=0))
             self._queued += _pixels(clip)
             self._waiting += 1

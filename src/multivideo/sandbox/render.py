@@ -1,7 +1,8 @@
 """Video files as a vendor would give them: real H.264 and AAC, and each frame says what it is.
 
 A clip shows model, prompt, time code and frame number on a card at the bottom, flashes and clicks on the frame of
-each full second, and moves in every frame. How it looks and sounds follows from model, prompt and seed alone.
+each full second, and moves in every frame. How it looks and sounds follows from model, prompt, seed and what was sent
+along: it starts from a first frame, ends with a last one, shows references small, and plays or continues a video.
 """
 
 from __future__ import annotations
@@ -14,62 +15,32 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from attrs import frozen
 from PIL import Image
 
-from multivideo.sandbox.card import Card, flash_box, overlay_box
+from multivideo.sandbox.card import flash_box, overlay_box
+from multivideo.sandbox.clip import Clip, Film
 from multivideo.sandbox.flaws import FLAWS
-from multivideo.sandbox.frames import Orb, Scene, picture, planes_of
-from multivideo.sandbox.glyphs import Planes
-from multivideo.sandbox.ground import Dice, Palette, paint
+from multivideo.sandbox.frames import planes_of
+from multivideo.sandbox.overlays import inset_boxes, mark_box
 from multivideo.sandbox.pictures import image_size, placeholder
-from multivideo.sandbox.sound import SAMPLE_RATE, soundtrack
+from multivideo.sandbox.shots import Shot
+from multivideo.sandbox.sound import SAMPLE_RATE
+from multivideo.sandbox.tracks import track
 
 __all__ = [
     "STOP",
     "Clip",
+    "Film",
     "flash_box",
     "image_size",
+    "inset_boxes",
+    "mark_box",
     "overlay_box",
     "placeholder",
     "render",
     "spritesheet",
     "thumbnail",
 ]
-
-
-@frozen(kw_only=True)
-class Clip:
-    """All that a rendered file depends on; equal clips give the same bytes.
-
-    Args:
-        model: name of the model, shown as title; it picks the colours.
-        prompt: any text, shown wrapped and cut; it picks the kind of ground.
-        seed: picks shapes, motion and the lean of the colours.
-        width: pixels, even.
-        height: pixels, even.
-        seconds: length, rounded to whole frames.
-        fps: frames per second.
-        audio: False gives a file without an audio stream.
-        first_frame: a PNG, JPEG or WebP file from which the clip starts, stretched to its size.
-        flaws: what shall be wrong in it, names of `FLAWS`.
-    """
-
-    model: str
-    prompt: str
-    seed: int
-    width: int
-    height: int
-    seconds: float
-    fps: int
-    audio: bool
-    first_frame: bytes | None = None
-    flaws: tuple[str, ...] = ()
-
-    @property
-    def frames(self) -> int:
-        """How many frames the file has, at least one."""
-        return max(round(self.seconds * self.fps), 1)
 
 
 # Set in a thread of renderers: what ends the render under way when the emulator is closed, a 4K file takes long.
@@ -100,7 +71,7 @@ def _x264(clip: Clip) -> dict[str, str]:
     return {
         "preset": "ultrafast",
         "threads": "2",  # a fixed number: with "as many as there are" the bytes depend on the machine
-        "crf": "24" if clip.first_frame is None else "20",
+        "crf": "24" if clip.is_plain else "20",
         "g": str(clip.fps),  # a key frame on each full second, so that players can seek
         "sc_threshold": "0",
         "colorspace": "bt709",
@@ -111,7 +82,7 @@ def _x264(clip: Clip) -> dict[str, str]:
 
 
 def _sound_blocks(clip: Clip) -> Iterator[av.AudioFrame]:
-    samples = soundtrack(clip.frames / clip.fps, Dice("voice", clip.model, clip.seed).roll())
+    samples = track(clip)
     for name in clip.flaws:
         samples = FLAWS[name].sound(samples)
     for start in range(0, len(samples), 1024):
@@ -122,67 +93,16 @@ def _sound_blocks(clip: Clip) -> Iterator[av.AudioFrame]:
 
 
 def _pictures(clip: Clip) -> Iterator[av.VideoFrame]:
-    dice = Dice("scene", clip.model, clip.prompt, clip.seed)
-    palette = Palette.of(clip.model, Dice("tint", clip.seed).roll(-1, 1), sharpness=5000 / min(clip.width, clip.height))
-    if clip.first_frame is None:
-        scene = _landscape(clip, palette, dice)
-    else:
-        scene = _still(clip, picture(clip.first_frame, clip.width, clip.height), dice)
-    note = f"seed {clip.seed}"
-    card = Card(clip.width, clip.height, palette.accent, model=clip.model, prompt=clip.prompt, note=note)
+    shot = Shot(clip)
     frame = av.VideoFrame(clip.width, clip.height, "yuv420p")
-    stop, flaws = STOP.get(), [FLAWS[name] for name in clip.flaws]
+    stop = STOP.get()
     for index in range(clip.frames):
         if stop is not None and stop.is_set():
             raise InterruptedError("the emulator was closed")
         frame.make_writable()
-        planes = planes_of(frame)
-        shown = index
-        for flaw in flaws:
-            shown = flaw.frame(shown)
-        scene.draw(planes, shown, shown / clip.fps)
-        card.draw(planes, shown, frames=clip.frames, fps=clip.fps)
-        for flaw in flaws:
-            flaw.picture(planes)
+        shot.draw(planes_of(frame), index)
         frame.pts = index
         yield frame
-
-
-def _landscape(clip: Clip, palette: Palette, dice: Dice) -> Scene:
-    unit = min(clip.width, clip.height)
-    across, down = _even(clip.width / 4), _even(clip.height / 4)
-    size = (clip.width + across, clip.height + down)
-    ground = paint(*size, unit=unit, prompt=clip.prompt, palette=palette, dice=dice)
-    start = (round(dice.roll()) * across, round(dice.roll()) * down)
-    return Scene(
-        ground=ground,
-        width=clip.width,
-        height=clip.height,
-        speed=_speed(clip, dice, 0.03),
-        start=start,
-        orbs=tuple(Orb.throw(unit, palette.accent, dice) for _ in range(int(dice.roll(2, 5)))),
-    )
-
-
-def _still(clip: Clip, planes: Planes, dice: Dice) -> Scene:
-    """A given picture that drifts; what comes in at its edges is the picture mirrored."""
-    across, down = _even(clip.width / 10), _even(clip.height / 10)
-    y, u, v = (
-        np.pad(plane, ((0, down // part), (0, across // part)), "symmetric")
-        for plane, part in zip(planes, (1, 2, 2), strict=True)
-    )
-    return Scene(ground=(y, u, v), width=clip.width, height=clip.height, speed=_speed(clip, dice, 0.02))
-
-
-def _speed(clip: Clip, dice: Dice, pace: float) -> tuple[int, int]:
-    """Pixels a frame to the right and down; one of them is never 0, so that no frame stands still."""
-    step = max(round(pace * max(clip.width, clip.height) / clip.fps), 1)
-    slant = round(step * dice.roll(0, 0.7))
-    return (step, slant) if clip.width >= clip.height else (slant, step)
-
-
-def _even(length: float) -> int:
-    return max(round(length / 2) * 2, 2)
 
 
 def thumbnail(mp4: bytes) -> bytes:

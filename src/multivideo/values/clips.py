@@ -17,8 +17,8 @@ __all__ = ["Clip"]
 class Clip:
     """A video to go on from: where it is, who made it, and what it is, as far as that can be seen from here.
 
-    `handle` is there for a finished `Video` of this library; `duration` (seconds), `width` and `height` are None for
-    an address and for bytes, into which nobody looks.
+    `handle` is there for a finished `Video` of this library; `duration` (seconds), `width`, `height` and `has_audio`
+    are None for an address, into which nobody looks.
     """
 
     media: Media
@@ -26,10 +26,11 @@ class Clip:
     duration: float | None = None
     width: int | None = None
     height: int | None = None
+    has_audio: bool | None = None
 
     @classmethod
     def of(cls, source: MediaSource) -> Clip:
-        """The clip that a user gave in any of the accepted ways; only the headers of a file are read.
+        """The clip that a user gave in any of the accepted ways; only its headers are read.
 
         Raises: ValueError saying what it is instead.
         """
@@ -41,8 +42,8 @@ class Clip:
             return cls(Media(url=url))
         if isinstance(source, str | Path):
             return cls._file(Path(source))
-        if isinstance(source, bytes | bytearray | memoryview) and len(source):
-            return cls(Media(data=bytes(source), size_bytes=len(source)))
+        if isinstance(source, bytes | bytearray | memoryview):
+            return cls._bytes(bytes(source))
         if hasattr(source, "handle") and hasattr(source, "sha256") and not isinstance(source, type):  # a Video
             return evolve(cls._file(source.path), handle=source.handle)
         raise ValueError(with_article(type(source).__name__))
@@ -55,7 +56,16 @@ class Clip:
         except NotAVideo as error:
             raise ValueError(f"{path.name[:57]!r}, which is no video ({error})") from None
         media = Media(path=path, size_bytes=facts.size_bytes)
-        return cls(media, None, facts.duration, facts.width, facts.height)
+        return cls(media, None, facts.duration, facts.width, facts.height, facts.has_audio)
+
+    @classmethod
+    def _bytes(cls, data: bytes) -> Clip:
+        try:
+            facts = measure(data)
+        except NotAVideo as error:
+            raise ValueError(f"{len(data):,} bytes that are no video ({error})") from None
+        media = Media(data=data, size_bytes=facts.size_bytes)
+        return cls(media, None, facts.duration, facts.width, facts.height, facts.has_audio)
 
     def loaded(self) -> Clip:
         """The same with its bytes in memory, where they are a file's. Reads that file: not for pure code."""

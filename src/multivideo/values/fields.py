@@ -17,7 +17,7 @@ from attrs import evolve
 from .clips import Clip
 from .credits import Credits
 from .media import Media, with_article
-from .words import RATIOS, RESOLUTIONS, Brief, Shot
+from .words import RATIOS, REGIONS, RESOLUTIONS, Brief, Element, Shot
 
 __all__ = ["READERS", "Wrong"]
 
@@ -119,10 +119,26 @@ def _picture(value: Any) -> Media:
         raise Wrong(str(error), _PICTURE) from None
 
 
-def _pictures(value: Any) -> tuple[Media, ...]:
+def _references(value: Any) -> tuple[Media | Element, ...]:
     if isinstance(value, str | bytes | bytearray | memoryview) or not isinstance(value, Sequence):
-        raise Wrong(with_article(type(value).__name__), f"a list, each of it {_PICTURE}")
-    return tuple(_picture(item) for item in value)
+        raise Wrong(with_article(type(value).__name__), f"a list, each of it {_PICTURE}, or a multivideo.Element")
+    return tuple(_element(item) if isinstance(item, Element) else _picture(item) for item in value)
+
+
+def _element(value: Element) -> Element:
+    said = f"an Element named {_shown(value.name)}"
+    if not (isinstance(value.id, str) and _ELEMENT_ID.fullmatch(value.id)):
+        raise Wrong(f"{said} with {_shown(value.id)} as its id", "the id that the vendor gave it, as text")
+    if not (isinstance(value.name, str) and _ELEMENT_NAME.fullmatch(value.name)) or _NUMBERED.fullmatch(value.name):
+        raise Wrong(said, 'a name of 1 to 80 letters, digits and "_"; image_1, video_1 and so on are taken')
+    if value.vendor not in ("kling", "openai") or not isinstance(value.of_video, bool):
+        raise Wrong(f"{said} of {_shown(value.vendor)}", 'vendor="kling" or "openai", of_video=True or False')
+    return value
+
+
+_ELEMENT_ID = re.compile(r"[A-Za-z0-9_=-]{1,512}")  # gateways make long ones
+_ELEMENT_NAME = re.compile(r"\w{1,80}")
+_NUMBERED = re.compile(r"(image|video|element)_[0-9]+")
 
 
 def _clip(value: Any) -> Clip:
@@ -225,12 +241,14 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "audio": _optional(_flag),
     "first_frame": _optional(_picture),
     "last_frame": _optional(_picture),
-    "reference_images": _pictures,
+    "reference_images": _references,
     "source_video": _optional(_clip),
-    "mode": _optional(_one_of("extend", "edit", "remix", "reference")),
+    "mode": _optional(_one_of("extend", "edit", "remix", "reference", "motion")),
     "negative_prompt": _optional(_text),
     "seed": _optional(_whole(0)),
     "shots": _shots,
+    "watermark": _optional(_flag),
+    "region": _optional(_one_of(*REGIONS)),
     "count": _whole(1, 100),
     "accept_unconfirmed": _flag,
     "strict": _flag,

@@ -91,6 +91,10 @@ class Segment:
     audio: bool
     samples: tuple[int, ...] = (1,)
     """How many takes each call gives: one number a call."""
+    file_audio: bool | None = field(default=Factory(lambda self: self.audio, takes_self=True))
+    """Whether the finished file has sound: as ordered, unless it is that of a clip; None: not known."""
+    watermark: bool = False
+    """The copy with the vendor's visible mark is delivered."""
     file_seconds: float | None = field(default=Factory(lambda self: float(self.seconds), takes_self=True))
     """Length of the finished file: `seconds`, which is paid for, unless it holds its source; None: not known."""
 

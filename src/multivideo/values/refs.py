@@ -65,6 +65,8 @@ class AttemptRef:
     file_seconds: float | None = field(
         default=Factory(lambda self: float(self.seconds), takes_self=True), converter=optional(float)
     )
+    file_audio: bool | None = field(default=Factory(lambda self: self.audio, takes_self=True))
+    watermark: bool = False
 
 
 @frozen

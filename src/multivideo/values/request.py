@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -16,7 +17,7 @@ from .clips import Clip
 from .credits import Credits
 from .fields import READERS, Wrong
 from .media import Media, MediaSource
-from .words import Brief, Mode, Shot, masked
+from .words import Brief, Element, Mode, Shot, masked
 
 __all__ = ["VideoRequest", "VideoSpec"]
 
@@ -33,12 +34,15 @@ class VideoSpec(TypedDict, total=False):
         audio: True: with sound; False: without; None: as the model does by itself.
         first_frame: the picture to begin with: path, https or gs URL, bytes, PIL image, or a Video's last frame.
         last_frame: the picture to end with, beside a first frame.
-        reference_images: pictures of who or what shall be seen.
-        source_video: the clip to extend or to change: path, https or gs URL, bytes, or Video.
+        reference_images: pictures of who or what shall be seen, named in the prompt "@image_1" and so on; or Elements.
+        source_video: the clip to extend, to change or to move by: path, https or gs URL, bytes, or Video.
         mode: what to do with what was brought along; left out: told from what it is, a clip is extended.
+            "motion": who is in the one reference image moves as the clip does.
         negative_prompt: what shall not be seen.
         seed: from 0, for models that take one.
         shots: several shots within the clip, each with its own prompt and seconds.
+        watermark: True: deliver the copy with the vendor's visible mark; False: without one.
+        region: where the video is ordered from and shown: "us", "eu", "uk", "ch", "mena", "cn" or "other".
         count: takes of the same wish, 1 to 100; price and budget cover all.
         accept_unconfirmed: go on where no source confirms that the model can do it.
         strict: raise DeliverableMismatch where the file is not what was ordered.
@@ -61,12 +65,14 @@ class VideoSpec(TypedDict, total=False):
     audio: bool | None
     first_frame: MediaSource
     last_frame: MediaSource
-    reference_images: Sequence[MediaSource]
+    reference_images: Sequence[MediaSource | Element]
     source_video: MediaSource
-    mode: Literal["extend", "edit", "remix", "reference"] | None
+    mode: Literal["extend", "edit", "remix", "reference", "motion"] | None
     negative_prompt: str
     seed: int
     shots: Sequence[Shot]
+    watermark: bool | None
+    region: Literal["us", "eu", "uk", "ch", "mena", "cn", "other"] | None
     count: int
     accept_unconfirmed: bool
     strict: bool
@@ -102,12 +108,14 @@ class VideoRequest:
     audio: bool | None = None
     first_frame: Media | None = field(default=None, converter=_given)
     last_frame: Media | None = field(default=None, converter=_given)
-    reference_images: tuple[Media, ...] = field(default=(), converter=_given)
+    reference_images: tuple[Media | Element, ...] = field(default=(), converter=_given)
     source_video: Clip | None = field(default=None, converter=_given)
     mode: str | None = None
     negative_prompt: str | None = field(default=None, repr=lambda text: "None" if text is None else masked(text))
     seed: int | None = None
     shots: tuple[Shot, ...] = field(default=(), converter=_given)
+    watermark: bool | None = None
+    region: str | None = None
     count: int = 1
     accept_unconfirmed: bool = False
     strict: bool = False
@@ -156,13 +164,21 @@ class VideoRequest:
             return Mode(self.mode)
         if self.source_video is not None:
             return Mode.EXTEND
+        if self.first_frame is not None:
+            return Mode.FIRST_FRAME if self.last_frame is None else Mode.FIRST_LAST
         if self.reference_images:
             return Mode.REFERENCE
-        if self.last_frame is not None:
-            return Mode.FIRST_LAST
-        if self.shots:
-            return Mode.SHOTS
-        return Mode.TEXT if self.first_frame is None else Mode.FIRST_FRAME
+        return Mode.SHOTS if self.shots else Mode.TEXT
+
+    @property
+    def pictures(self) -> tuple[Media, ...]:
+        """The reference images that are pictures."""
+        return tuple(item for item in self.reference_images if isinstance(item, Media))
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        """The reference images that a vendor keeps."""
+        return tuple(item for item in self.reference_images if isinstance(item, Element))
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -187,10 +203,21 @@ def _last_alone(request: VideoRequest) -> Problem | None:
 
 def _mode_of_nothing(request: VideoRequest) -> Problem | None:
     mode = request.mode
-    needed = "reference_images" if mode == "reference" else "source_video"
-    if mode is None or getattr(request, needed):
+    needed = {None: (), "reference": ("reference_images",), "motion": ("source_video", "reference_images")}
+    missing = [name for name in needed.get(mode, ("source_video",)) if not getattr(request, name)]
+    if not missing:
         return None
-    return Problem("mode", f'"{mode}" without {needed}', f'mode="{mode}" together with {needed}=')
+    asked = f'"{mode}" without {" and ".join(missing)}'
+    return Problem("mode", asked, f'mode="{mode}" together with {" and ".join(f"{name}=" for name in missing)}')
+
+
+def _like_names(request: VideoRequest) -> Problem | None:
+    """A mention is read by its beginning, so that "@Mara" would mean "Mar" too."""
+    names = sorted(element.name for element in request.elements)
+    pair = next((pair for pair in pairwise(names) if pair[1].startswith(pair[0])), None)
+    if pair is None:
+        return None
+    return Problem("reference_images", f"elements named {pair[0]!r} and {pair[1]!r}", "names that do not begin alike")
 
 
 def _other_shape(request: VideoRequest) -> Problem | None:
@@ -216,5 +243,6 @@ _TOGETHER: dict[tuple[str, ...], Callable[[VideoRequest], Problem | None]] = {
     ("mode", "reference_images", "source_video"): _mode_of_nothing,
     ("resolution", "aspect_ratio"): _other_shape,
     ("shots", "duration"): _other_length,
+    ("reference_images",): _like_names,
 }
 """What may be right field by field and cannot be together."""

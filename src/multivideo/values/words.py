@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from attrs import field, frozen
 
 from .media import with_article
 
-__all__ = ["RATIOS", "RESOLUTIONS", "Brief", "Mode", "Shot", "masked"]
+__all__ = ["RATIOS", "REGIONS", "RESOLUTIONS", "Brief", "Element", "Mode", "Shot", "masked"]
 
 RESOLUTIONS = ("720p", "1080p", "4k")  # those with a name; any other is asked for in pixels
 RATIOS = ("16:9", "9:16", "1:1")
+REGIONS = ("us", "eu", "uk", "ch", "mena", "cn", "other")  # where some vendor has a rule of its own, and the rest
 
 
 class Brief(StrEnum):
@@ -50,3 +52,17 @@ class Shot:
     prompt: str = field(repr=masked)
     duration: float
     brief: Brief | str | None = None
+
+
+@frozen(kw_only=True)
+class Element:
+    """Someone or something that a vendor keeps for you: a Kling element, or an OpenAI character.
+
+    `id` is the vendor's own. The prompt mentions it by `name`: letters, digits and "_", as in "@Mara waves".
+    `of_video` says that it was made from a clip and not from pictures, which Kling counts apart.
+    """
+
+    id: str = field(kw_only=False)
+    name: str = field(kw_only=False)
+    vendor: Literal["kling", "openai"] = "kling"
+    of_video: bool = False

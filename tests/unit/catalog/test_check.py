@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from multivideo.catalog.book import Catalog, price
 from multivideo.catalog.check import Fit, fit
-from multivideo.catalog.facts import Format, ModeFacts, ModelPath
+from multivideo.catalog.facts import Format, ModeFacts, ModelPath, ReferenceRule
 from multivideo.catalog.phrases import any_of
 from multivideo.files.sniff import ImageFacts
 from multivideo.values.clips import Clip
 from multivideo.values.media import Media
 from multivideo.values.refs import VendorHandle, VendorRef
 from multivideo.values.request import VideoRequest
-from multivideo.values.words import Mode, Shot
+from multivideo.values.words import Element, Mode, Shot
 
 TODAY = dt.date(2026, 11, 22)
 SUMMER = dt.date(2026, 8, 1)
 CATALOG = Catalog.default()
-BUILT = [(path, facts) for path in CATALOG.models() for facts in path.modes if facts.built]
+BUILT = [(path, facts) for path in CATALOG.models() for facts in path.modes]
 ROWS = [(path, facts, row) for path, facts in BUILT for row in facts.formats]
 SHAPES = ("16:9", "9:16", "1:1")
 
@@ -244,13 +244,6 @@ def test_a_model_is_refused_before_its_release() -> None:
     assert refusal.allowed == "not released before 2026-06-17"
 
 
-def test_a_mode_that_is_not_built_says_so() -> None:
-    (refusal,) = fitted("kling-3.0-omni@kling", source_video=b"any", mode="edit").refusals
-    assert str(refusal).startswith("not built yet in this release: ")
-    assert refusal.field == "source_video"
-    assert refusal.allowed.startswith("text to video, a first frame,")
-
-
 def test_a_mode_that_the_vendor_lacks_names_those_that_can_be_asked_for() -> None:
     (refusal,) = fitted("veo-3.1@vertex", shots=[Shot("a", 4), Shot("b", 4)]).refusals
     assert refusal.field == "shots"
@@ -264,14 +257,14 @@ def test_a_mode_that_the_vendor_lacks_names_those_that_can_be_asked_for() -> Non
     ("spec", "field", "allowed"),
     [
         ({"reference_images": 8}, "reference_images", "at most 7"),
-        ({"reference_images": 1, "first_frame": 1}, "first_frame", "one of the two"),
+        ({"reference_images": 8, "first_frame": 1}, "reference_images", "at most 7"),
         ({"shots": [("a", 2)] * 7}, "shots", "at most 6"),
         ({"shots": [("a" * 506, 4)]}, "shots", "at most 512, the prompt included, which is repeated in each shot"),
         ({"shots": [("a; b", 4)]}, "shots", "words without it: it ends a shot"),
         ({"shots": [("a", 2.5), ("b", 1)], "duration": 3.5}, "duration", "3 to 15 s in whole seconds"),
         ({"shots": [("a", 2), ("b", 1.5), ("c", 0.5)]}, "shots", "whole seconds"),
         ({"shots": [("a", 10), ("b", 6)]}, "duration", "3 to 15 s in whole seconds"),
-        ({"shots": [("a", 4)], "reference_images": 1}, "shots", "one of the two"),
+        ({"shots": [("a", 2)] * 7, "reference_images": 1}, "shots", "at most 6"),
         ({"first_frame": (1280, 720), "last_frame": (720, 1280)}, "last_frame", "the shape of the first frame"),
     ],
 )
@@ -295,11 +288,6 @@ def test_the_seconds_of_shots_are_the_seconds_of_the_clip() -> None:
     found = fitted("kling-3.0@kling", shots=[Shot("a", 4), Shot("b", 3)])
     assert found.segment is not None
     assert (found.segment.mode, found.segment.seconds) == (Mode.SHOTS, 7)
-
-
-def test_a_path_of_which_nothing_is_built_refuses_without_a_crash() -> None:
-    allowed = refused("kling-o1@kling", shots=[Shot("a", 4), Shot("b", 4)])
-    assert allowed == {"shots": "nothing: no mode of it is built yet in this release"}
 
 
 @pytest.mark.parametrize(
@@ -448,6 +436,23 @@ def test_words_are_joined_as_people_say_them() -> None:
     assert [any_of("a"), any_of("ab"), any_of("abca")] == ["a", "a or b", "a, b or c"]
 
 
+def vendor_of(path: ModelPath) -> Any:
+    return path.vendor if path.vendor in {"kling", "openai"} else "kling"
+
+
+@st.composite
+def references(draw: st.DrawFn, path: ModelPath, rule: ReferenceRule, image: Media) -> list[Any]:
+    """As many pictures and elements as the rule allows together, or fewer."""
+    of_video = draw(st.integers(0, rule.of_video))
+    together = rule.beside_of_video if of_video else rule.together
+    most = rule.pictures + rule.elements if together is None else together
+    pictures = draw(st.integers(rule.fewest_pictures, max(rule.fewest_pictures, min(rule.pictures, most))))
+    elements = draw(st.integers(0, max(0, min(rule.elements - of_video, most - pictures))))
+    kept = [Element(f"e{n}", f"{'abcdefgh'[n]}_one", vendor=vendor_of(path)) for n in range(elements)]
+    clips = [Element(f"v{n}", f"{'pqrs'[n]}_one", vendor=vendor_of(path), of_video=True) for n in range(of_video)]
+    return [*[image] * pictures, *kept, *clips]
+
+
 @st.composite
 def wishes_of_a_row(draw: st.DrawFn) -> tuple[ModelPath, VideoRequest]:
     """A request made of nothing but the values of one row."""
@@ -460,17 +465,23 @@ def wishes_of_a_row(draw: st.DrawFn) -> tuple[ModelPath, VideoRequest]:
         brought["first_frame"] = picture(*size)
     if facts.mode is Mode.FIRST_LAST:
         brought["last_frame"] = picture(*size)
-    if facts.mode is Mode.REFERENCE:
-        brought["reference_images"] = [picture(*size)] * facts.references_max
+    if facts.references is not None:
+        brought["reference_images"] = draw(references(path, facts.references, picture(*size)))
+    if facts.mode is Mode.REFERENCE and not brought["reference_images"]:
+        one = (
+            picture(*size) if facts.references and facts.references.pictures else Element("e1", "Mara", vendor="openai")
+        )
+        brought["reference_images"] = [one]
     if facts.mode is Mode.SHOTS:
         brought["shots"] = [Shot("a door", row.seconds[0])]
     if facts.clip is not None:
-        handle = VendorHandle(VendorRef(path.path, "f", path.model, path.wire_model, "1"))
+        handle = VendorHandle(VendorRef(path.path, "f", path.model, path.wire_model, "1"), url="https://cdn/1")
         brought |= {"source_video": Clip(Media(data=b"clip"), handle, 8.0, *size), "mode": facts.mode.value}
     lengths = [None] if facts.mode is Mode.SHOTS or (facts.clip and facts.clip.as_long) else [None, *row.seconds]
     shape = ratio if ratio in SHAPES and draw(st.booleans()) else None
+    names = " ".join(item.name for item in brought.get("reference_images", ()) if isinstance(item, Element))
     request = VideoRequest(
-        "a fox",
+        f"a fox {names}",
         duration=draw(st.sampled_from(lengths)),
         resolution=resolution,
         aspect_ratio=shape,

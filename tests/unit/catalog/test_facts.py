@@ -59,7 +59,9 @@ def test_every_row_that_can_have_a_source_has_one() -> None:
         "ImageRule",
         "Lifecycle",
         "ModeFacts",
+        "PeopleRule",
         "Rate",
+        "ReferenceRule",
         "Score",
     }
 
@@ -74,24 +76,25 @@ def test_no_path_describes_a_mode_twice() -> None:
 
 FRAMES = BUILT | {Mode.FIRST_LAST}
 BUILT_BY_PATH = {
-    "kling-3.0@kling": FRAMES | {Mode.SHOTS},
+    "kling-3.0@kling": FRAMES | {Mode.SHOTS, Mode.MOTION},
     "kling-3.0-turbo@kling": BUILT | {Mode.SHOTS},
-    "kling-3.0-omni@kling": FRAMES | {Mode.REFERENCE, Mode.SHOTS},
-    "kling-2.6@kling": FRAMES,
+    "kling-3.0-omni@kling": FRAMES | {Mode.REFERENCE, Mode.SHOTS, Mode.EDIT, Mode.EXTEND},
+    "kling-o1@kling": FRAMES | {Mode.REFERENCE, Mode.EDIT},
+    "kling-2.6@kling": FRAMES | {Mode.MOTION},
     "kling-2.5-turbo@kling": FRAMES,
     "veo-3.1@vertex": FRAMES | {Mode.REFERENCE, Mode.EXTEND},
     "veo-3.1-fast@vertex": FRAMES | {Mode.REFERENCE, Mode.EXTEND},
     "veo-3.1-lite@vertex": FRAMES | {Mode.EXTEND},
-    "veo-3.1@gemini": BUILT,
-    "veo-3.1-fast@gemini": BUILT,
-    "veo-3.1-lite@gemini": BUILT,
-    "sora-2@openai": BUILT | {Mode.EXTEND, Mode.EDIT, Mode.REMIX},
-    "sora-2-pro@openai": BUILT | {Mode.EXTEND, Mode.EDIT, Mode.REMIX},
+    "veo-3.1@gemini": FRAMES | {Mode.REFERENCE, Mode.EXTEND},
+    "veo-3.1-fast@gemini": FRAMES | {Mode.REFERENCE, Mode.EXTEND},
+    "veo-3.1-lite@gemini": FRAMES,
+    "sora-2@openai": BUILT | {Mode.REFERENCE, Mode.EXTEND, Mode.EDIT, Mode.REMIX},
+    "sora-2-pro@openai": BUILT | {Mode.REFERENCE, Mode.EXTEND, Mode.EDIT, Mode.REMIX},
 }
 
 
 def test_what_can_be_asked_for_is_what_should_be() -> None:
-    built = {name: {facts.mode for facts in path.modes if facts.built} for name, path in PATHS.items()}
+    built = {name: {facts.mode for facts in path.modes} for name, path in PATHS.items()}
     assert {name: modes for name, modes in built.items() if modes} == BUILT_BY_PATH
 
 
@@ -125,8 +128,9 @@ def test_sizes_have_the_shape_that_they_are_listed_under(path: ModelPath, facts:
 
 @pytest.mark.parametrize(("path", "facts"), MODES)
 def test_modes_that_start_from_pictures_say_what_a_picture_must_be(path: ModelPath, facts: ModeFacts) -> None:
-    pictured = {Mode.FIRST_FRAME, Mode.FIRST_LAST, Mode.REFERENCE, Mode.MOTION}
-    assert (facts.image is not None) == (facts.mode in pictured)
+    pictures = facts.references is not None and facts.references.pictures > 0
+    assert (facts.image is not None) == (pictures or facts.mode in {Mode.FIRST_FRAME, Mode.FIRST_LAST})
+    assert (facts.clip is not None) == (facts.mode in {Mode.EXTEND, Mode.EDIT, Mode.REMIX, Mode.MOTION})
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)

@@ -34,7 +34,7 @@ def test_every_path_says_of_every_mode_whether_it_can_be_asked_for() -> None:
     text = feature_table(CATALOG)
     for path in CATALOG.models():
         modes, *options = rows(text, f"`{path.name}`")
-        assert {modes[mode] for mode in Mode} <= {"yes", "not built yet", "refused"}
+        assert {modes[mode] for mode in Mode} <= {"yes", "refused"}
         assert {row["mode"] for row in options} == {mode for mode in Mode if modes[mode] == "yes"}
 
 
@@ -49,9 +49,21 @@ def test_cells_say_what_a_request_may_ask() -> None:
     assert kling["price of a second"] == "0.084 to 0.42 USD"
 
 
-def test_a_mode_that_is_built_later_changes_the_table_by_itself() -> None:
+def test_each_path_says_which_invisible_marks_its_files_carry() -> None:
+    text = feature_table(CATALOG)
+    said = {name: rows(text, f"`{name}`")[0]["provenance"] for name in ("veo-3.1@vertex", "veo-3.1@gemini")}
+    assert said == {"veo-3.1@vertex": "SynthID, C2PA", "veo-3.1@gemini": "SynthID"}
     first, *rest = CATALOG.paths
-    built = evolve(first, modes=tuple(evolve(facts, built=True) for facts in first.modes))
-    modes, *options = rows(feature_table(evolve(CATALOG, paths=(built, *rest))), f"`{first.name}`")
-    assert modes["remix"] == "yes"
-    assert "remix" in {row["mode"] for row in options}
+    marked, plain = (evolve(first, provenance=words) for words in ("C2PA", ""))
+    for path, cell in ((marked, "C2PA"), (plain, "none stated")):
+        changed = feature_table(evolve(CATALOG, paths=(path, *rest)))
+        assert rows(changed, f"`{first.name}`")[0]["provenance"] == cell
+
+
+def test_a_mode_that_comes_or_goes_changes_the_table_by_itself() -> None:
+    first, *rest = CATALOG.paths
+    less = evolve(first, modes=tuple(facts for facts in first.modes if facts.mode is not Mode.REMIX))
+    for path, cell in ((first, "yes"), (less, "refused")):
+        modes, *options = rows(feature_table(evolve(CATALOG, paths=(path, *rest))), f"`{first.name}`")
+        assert modes["remix"] == cell
+        assert ("remix" in {row["mode"] for row in options}) == (cell == "yes")

@@ -139,6 +139,18 @@ def test_a_real_clip_is_measured_however_it_is_laid_out(write: Write, options: d
     )
 
 
+@pytest.mark.parametrize("options", [None, FAST, FRAGMENTED])
+def test_bytes_are_measured_as_the_file_that_holds_them(write: Write, options: dict[str, str] | None) -> None:
+    data = made(options=options)
+    assert measure(data) == measure(write(data))
+    for damaged in (data[: len(data) // 3], data[100:], b""):
+        with pytest.raises(NotAVideo) as of_bytes:
+            measure(damaged)
+        with pytest.raises(NotAVideo) as of_file:
+            measure(write(damaged))
+        assert str(of_bytes.value) == str(of_file.value)
+
+
 @pytest.mark.parametrize(
     ("rate", "fps"), [(Fraction(24000, 1001), 23.976), (Fraction(30000, 1001), 29.97), (25, 25.0), (60, 60.0)]
 )

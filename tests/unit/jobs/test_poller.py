@@ -18,6 +18,7 @@ from multivideo.wire import JobState, JobStatus
 from transport_fakes import Act, Reply, ScriptedCarrier, Toy, channel, lost, ref, said, sender
 
 pytestmark = pytest.mark.anyio
+both_ways = pytest.mark.parametrize("batches", [True, False], ids=["together", "alone"])
 
 
 def asked_ids(message: Outgoing) -> list[str]:
@@ -111,7 +112,7 @@ async def test_more_jobs_than_fit_into_one_request_go_out_in_several() -> None:
     assert len(vendor.answers) == 250
 
 
-@pytest.mark.parametrize("batches", [True, False])
+@both_ways
 async def test_a_job_that_is_due_earlier_wakes_the_sleeping_leader(batches: bool) -> None:
     vendor = Vendor(batches=batches)
 
@@ -125,7 +126,7 @@ async def test_a_job_that_is_due_earlier_wakes_the_sleeping_leader(batches: bool
     assert vendor.asked == [(15.0, ["early"]), (100.0, ["late"])]
 
 
-@pytest.mark.parametrize("batches", [True, False])
+@both_ways
 async def test_a_look_that_is_due_now_is_taken_now(batches: bool) -> None:
     vendor = Vendor(batches=batches)
     await vendor.look("a", 0)
@@ -262,7 +263,164 @@ async def test_no_more_than_sixteen_requests_are_under_way_at_once() -> None:
     assert len(vendor.answers) == 100
 
 
-@pytest.mark.parametrize("batches", [True, False])
+@both_ways
+async def test_a_nudged_job_is_looked_at_at_once_and_the_others_at_their_turn(batches: bool) -> None:
+    vendor = Vendor(batches=batches)
+    async with anyio.create_task_group() as tasks:
+        for job, wait_s in (("first", 50.0), ("nudged", 100.0), ("last", 200.0)):
+            tasks.start_soon(vendor.look, job, wait_s)
+        await vendor.clock.sleep(10)
+        assert vendor.poller.nudge(ref("nudged"))
+    assert vendor.asked == [(10.0, ["nudged"]), (50.0, ["first"]), (200.0, ["last"])]
+
+
+@both_ways
+async def test_a_thousand_nudges_of_one_sleeping_job_are_one_look(batches: bool) -> None:
+    vendor = Vendor(batches=batches)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(vendor.look, "a", 50)
+        await vendor.clock.sleep(10)
+        for _ in range(1000):
+            assert vendor.poller.nudge(ref("a"))
+        assert len(vendor.poller._heap) <= 2
+    await vendor.look("a", 50)
+    assert vendor.asked == [(10.0, ["a"]), (60.0, ["a"])]
+
+
+@both_ways
+async def test_nudges_during_a_look_are_one_more_look_after_it(batches: bool) -> None:
+    vendor = Vendor(batches=batches)
+
+    async def slow(message: Outgoing) -> Reply:
+        await vendor.clock.sleep(2)
+        return said({"jobs": [{"id": "a", "state": "running"}], "id": "a", "state": "running"})
+
+    async def driver() -> None:
+        for _ in range(3):
+            await vendor.look("a", 50)
+
+    vendor.acts = [slow, slow]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(driver)
+        await vendor.clock.sleep(51)
+        for _ in range(1000):
+            assert vendor.poller.nudge(ref("a"))
+    assert vendor.asked == [(50.0, ["a"]), (52.0, ["a"]), (104.0, ["a"])]
+    assert vendor.most_at_once == 1
+
+
+@both_ways
+async def test_a_nudge_during_the_last_look_leaves_nothing_behind(batches: bool) -> None:
+    vendor = Vendor(batches=batches)
+
+    async def slow(message: Outgoing) -> Reply:
+        await vendor.clock.sleep(2)
+        return said({"jobs": [{"id": "a", "state": "succeeded"}], "id": "a", "state": "succeeded"})
+
+    vendor.acts = [slow]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(vendor.look, "a", 50)
+        await vendor.clock.sleep(51)
+        assert vendor.poller.nudge(ref("a"))
+    assert vendor.asked == [(50.0, ["a"])]
+    assert vendor.poller._news == set()
+
+
+async def test_a_flood_of_nudges_of_a_hundred_jobs_is_one_request_after_the_other() -> None:
+    vendor = Vendor()
+
+    async def slow(message: Outgoing) -> Reply:
+        await vendor.clock.sleep(1)
+        return said({"jobs": [{"id": job, "state": "succeeded"} for job in asked_ids(message)]})
+
+    vendor.acts = [slow] * 100
+    async with anyio.create_task_group() as tasks:
+        for number in range(100):
+            tasks.start_soon(vendor.look, f"job-{number}", 1000)
+        await vendor.clock.sleep(0.05)
+        for number in range(100):
+            await vendor.clock.sleep(0.1)
+            for _ in range(10):
+                vendor.poller.nudge(ref(f"job-{number}"))
+    assert len(vendor.answers) == 100
+    assert vendor.most_at_once == 1
+    assert len(vendor.asked) <= 11
+    assert vendor.asked[-1][0] < 12
+    assert vendor.poller._news == set(), "what has ended is not looked at again"
+
+
+@both_ways
+async def test_nobody_who_waits_is_no_error_and_the_next_look_is_taken_at_once(batches: bool) -> None:
+    vendor = Vendor(batches=batches)
+    assert not vendor.poller.nudge(ref("a"))
+    await vendor.look("a", 50)
+    await vendor.look("a", 50)
+    assert vendor.asked == [(0.0, ["a"]), (50.0, ["a"])]
+
+
+@both_ways
+async def test_two_who_wait_for_a_nudged_job_are_both_told(batches: bool) -> None:
+    vendor, told = Vendor(batches=batches), []
+
+    async def look() -> None:
+        told.append(await vendor.poller.look(ref("a"), 50))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look)
+        tasks.start_soon(look)
+        await vendor.clock.sleep(10)
+        vendor.poller.nudge(ref("a"))
+    assert len(told) == 2
+    assert vendor.asked == [(10.0, ["a"])] * (1 if batches else 2)
+
+
+@both_ways
+async def test_a_nudge_is_not_forgotten_by_a_look_that_is_cancelled(batches: bool) -> None:
+    vendor, scope = Vendor(batches=batches), anyio.CancelScope()
+
+    async def hangs(message: Outgoing) -> Reply:
+        scope.cancel()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def cancelled() -> None:
+        with scope:
+            await vendor.look("a", 50)
+
+    vendor.acts = [hangs]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cancelled)
+        await vendor.clock.sleep(10)
+        vendor.poller.nudge(ref("a"))
+    await vendor.look("a", 40)
+    assert vendor.asked == [(10.0, ["a"]), (10.0, ["a"])]
+
+
+async def test_a_nudged_job_is_asked_for_once_more_where_the_leader_is_cancelled_while_asking() -> None:
+    vendor, asking, scope = Vendor(), anyio.Event(), anyio.CancelScope()
+
+    async def hangs(message: Outgoing) -> Reply:
+        asking.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def leader() -> None:
+        with scope:
+            await vendor.look("leader", 5)
+
+    vendor.acts = [hangs]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(leader)
+        await anyio.lowlevel.checkpoint()
+        tasks.start_soon(vendor.look, "b", 5.2)
+        await asking.wait()
+        assert vendor.poller.nudge(ref("b"))
+        scope.cancel()
+    assert vendor.asked == [(5.0, ["leader", "b"]), (5.0, ["b"])]
+    assert vendor.poller._news == set()
+
+
+@both_ways
 async def test_two_thousand_watchers_cost_a_bounded_amount_of_work_each(
     batches: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,6 @@ from multivideo.secrets import Secret
 from multivideo.values.credits import usd
 from multivideo.values.media import Media
 from multivideo.values.request import VideoRequest
-from multivideo.values.words import Mode
 from multivideo.wire import Order
 
 PATHS = Catalog.default().paths
@@ -238,16 +237,6 @@ def test_litellm_takes_no_picture_by_its_address_whosever_model_it_is(models: di
         account = OpenAIVideos(api_key=KEY, base_url=GATEWAY, dialect=dialect, models=models)  # type: ignore[arg-type]
         row = account.paths(PATHS)[0]
         assert bool(fit(request, row, TODAY).refusals) is refused, dialect
-
-
-@pytest.mark.parametrize(
-    "account",
-    [Kling(access_key=KEY, secret_key=KEY), OpenAIVideos(api_key=KEY, base_url=GATEWAY, dialect="litellm")],
-    ids=["legacy", "litellm"],
-)
-def test_a_dialect_offers_no_more_than_is_built_for_it(account: Account) -> None:
-    built = {facts.mode for row in account.paths(PATHS) for facts in row.modes if facts.built}
-    assert built == {Mode.TEXT, Mode.FIRST_FRAME}
 
 
 def test_an_account_serves_the_rows_of_its_path_under_its_own_name() -> None:

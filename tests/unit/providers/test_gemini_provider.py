@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -20,8 +21,10 @@ from multivideo.errors import (
     UnsupportedFeature,
 )
 from multivideo.providers.gemini import GeminiBackend
+from multivideo.values.clips import Clip
 from multivideo.values.media import Media
-from multivideo.values.refs import VendorRef
+from multivideo.values.refs import VendorHandle, VendorRef
+from multivideo.values.words import Mode
 from multivideo.wire import Asset, JobState, JobStatus, Order, Resend, WireRequest, WireResponse
 
 HOST = "https://generativelanguage.googleapis.com"
@@ -75,20 +78,119 @@ def test_a_picture_goes_as_plain_base64_with_its_type(order: Orders, frame: Medi
     assert wanted["instances"][0]["image"] == {"bytesBase64Encoded": encoded, "mimeType": "image/png"}
 
 
+def of_mode(order: Order, mode: Mode) -> Order:
+    return evolve(order, segment=evolve(order.segment, mode=mode))
+
+
+def instance(order: Order) -> dict[str, Any]:
+    body = sent(order).json
+    assert body is not None
+    [found] = body["instances"]
+    return dict(found)
+
+
+def as_sent(frame: Media) -> dict[str, str]:
+    return {"bytesBase64Encoded": base64.b64encode(frame.data or b"").decode(), "mimeType": "image/png"}
+
+
+def test_a_last_frame_goes_beside_the_image(order: Orders, frame: Media) -> None:
+    both = of_mode(order(MODEL, first_frame=frame, last_frame=frame), Mode.FIRST_LAST)
+    assert instance(both) == {"prompt": "A kite over dunes", "image": as_sent(frame), "lastFrame": as_sent(frame)}
+
+
+def test_references_are_assets_and_have_no_image_beside_them(order: Orders, frame: Media) -> None:
+    seen = of_mode(order(MODEL, references=(frame, frame)), Mode.REFERENCE)
+    asset = {"image": as_sent(frame), "referenceType": "asset"}
+    assert instance(seen) == {"prompt": "A kite over dunes", "referenceImages": [asset, asset]}
+
+
 @pytest.mark.parametrize("url", ["https://media.example/a.png", "gs://demo-in/a.png"])
-def test_a_picture_by_any_address_is_refused_naming_the_first_frame(order: Orders, url: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "mode"),
+    [("first_frame", Mode.FIRST_FRAME), ("last_frame", Mode.FIRST_LAST), ("reference_images", Mode.REFERENCE)],
+)
+def test_a_picture_by_any_address_is_refused_naming_what_it_came_by(
+    order: Orders, frame: Media, url: str, field: str, mode: Mode
+) -> None:
+    address = Media(url=url)
+    several: dict[str, dict[str, Any]] = {
+        "first_frame": {"first_frame": address},
+        "last_frame": {"first_frame": frame, "last_frame": address},
+        "reference_images": {"references": (frame, address)},
+    }
     with pytest.raises(UnsupportedFeature) as refused:
-        VEO.submit(order(MODEL, first_frame=Media(url=url)))
-    assert refused.value.field == "first_frame"
+        VEO.submit(of_mode(order(MODEL, **several[field]), mode))
+    assert refused.value.field == field
+    assert refused.value.charged == "no"
+    assert "a file or bytes" in refused.value.allowed
+
+
+URI = f"{HOST}{FILE}"
+OURS = Clip(Media(data=b"clip"), VendorHandle(REF, 0, URI), 8.0, 1280, 720)
+
+
+def extended(order: Order, source: Clip, backend: GeminiBackend = VEO) -> WireRequest:
+    step = backend.extend(of_mode(evolve(order, source=source), Mode.EXTEND))
+    return step.last(()).request
+
+
+def test_an_extension_names_the_file_that_it_goes_on_from_and_nothing_that_the_file_decides(order: Orders) -> None:
+    assert extended(order(MODEL, seed=7), OURS) == WireRequest(
+        "POST",
+        f"{HOST}/v1beta/models/{MODEL}:predictLongRunning",
+        json={
+            "instances": [{"prompt": "A kite over dunes", "video": {"uri": URI, "encoding": "video/mp4"}}],
+            "parameters": {"resolution": "720p", "seed": 7},
+        },
+        resend=Resend.IF_UNSENT,
+    )
+
+
+@pytest.mark.parametrize(
+    "uri", [URI, f"https://gateway.example/google{FILE}", "files/k3v9p2q8x1ab", "https://cdn.example/take.mp4"]
+)
+def test_a_take_is_extended_by_the_very_address_that_the_service_gave_it(
+    answer: Answers, order: Orders, uri: str
+) -> None:
+    [asset] = taken(answer, uri)
+    handle = VendorHandle(REF, 0, asset.url, asset.expires_at)
+    body = extended(order(MODEL), evolve(OURS, handle=handle), GATEWAY).json
+    assert body is not None
+    assert body["instances"][0]["video"]["uri"] == uri
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        evolve(OURS, handle=None),
+        evolve(OURS, handle=VendorHandle(evolve(REF, provider="vertex"), 0, URI)),
+        evolve(OURS, handle=VendorHandle(REF)),
+        Clip(Media(url="gs://demo-in/a.mp4")),
+        Clip(Media(url="https://media.example/a.mp4")),
+    ],
+    ids=["bytes", "of-another", "nowhere", "gs", "https"],
+)
+def test_a_video_that_was_not_made_here_is_refused_before_anything_is_sent(order: Orders, source: Clip) -> None:
+    with pytest.raises(UnsupportedFeature) as refused:
+        extended(order(MODEL), source)
+    assert refused.value.field == "source_video"
+    assert refused.value.allowed == "a Video that gemini made within the last two days"
 
 
 def test_options_add_what_only_google_has_and_change_none_of_ours(order: Orders) -> None:
-    extra = {"parameters": {"personGeneration": "allow_adult"}}
+    extra = {"parameters": {"personGeneration": "allow_adult"}, "webhookConfig": {"uris": ["https://hooks.example"]}}
     wanted = sent(order(MODEL, options=extra)).json
     assert wanted is not None
     assert wanted["parameters"]["personGeneration"] == "allow_adult"
-    with pytest.raises(InvalidRequest, match=r"parameters\.durationSeconds"):
-        VEO.submit(order(MODEL, options={"parameters": {"durationSeconds": 4}}))
+    assert wanted["webhookConfig"] == extra["webhookConfig"]
+
+
+@pytest.mark.parametrize("mode", [Mode.TEXT, Mode.EXTEND])
+@pytest.mark.parametrize("name", ["durationSeconds", "aspectRatio", "resolution", "sampleCount", "generateAudio"])
+def test_options_change_nothing_that_was_priced_whether_it_is_sent_or_not(order: Orders, mode: Mode, name: str) -> None:
+    source = OURS if mode is Mode.EXTEND else None
+    with pytest.raises(InvalidRequest, match=rf"parameters\.{name}"):
+        VEO.submit(of_mode(order(MODEL, source=source, options={"parameters": {name: 2}}), mode))
 
 
 def test_a_started_operation_is_read_as_its_reference(answer: Answers, order: Orders) -> None:
@@ -101,6 +203,8 @@ def test_a_started_operation_is_read_as_its_reference(answer: Answers, order: Or
         ("model_gone", UnsupportedFeature, False),
         ("refused_key", AuthenticationFailed, False),
         ("refused_switch", InvalidRequest, False),
+        ("refused_use_case", InvalidRequest, False),
+        ("refused_bytes_of_a_video", InvalidRequest, False),
         ("prepaid_used_up", RateLimited, False),
         ("quota_a_minute", RateLimited, True),
         ("internal", OutcomeUnknown, False),
@@ -142,13 +246,17 @@ def test_done_that_is_absent_or_false_means_running(answer: Answers, name: str) 
 
 
 @pytest.mark.parametrize(("backend", "base"), [(VEO, HOST), (GATEWAY, "https://gateway.example/google")])
+@pytest.mark.parametrize("name", ["done", "done_extended", "done_without_verb"])
 def test_a_file_of_google_is_fetched_with_the_key_at_the_address_that_is_asked(
-    answer: Answers, backend: GeminiBackend, base: str
+    answer: Answers, backend: GeminiBackend, base: str, name: str
 ) -> None:
-    status = polled(answer("gemini/done"), backend)
+    sample = answer(f"gemini/{name}")
+    [made] = sample.json()["response"]["generateVideoResponse"]["generatedSamples"]
+    status = polled(sample, backend)
     assert status.state is JobState.SUCCEEDED
-    assert status.assets == (Asset(f"{base}{FILE}", signed=True),)
-    assert backend.download(status.assets[0]) == WireRequest("GET", f"{base}{FILE}", signed=True)
+    assert status.assets == (Asset(made["video"]["uri"], signed=True),)
+    url = f"{base}/v1beta/files/{'n8w2d5t1z7qe' if name == 'done_extended' else 'k3v9p2q8x1ab'}:download?alt=media"
+    assert backend.download(status.assets[0]) == WireRequest("GET", url, signed=True)
 
 
 def taken(answer: Answers, *uris: object, backend: GeminiBackend = GATEWAY) -> tuple[Asset, ...]:
@@ -167,7 +275,9 @@ def taken(answer: Answers, *uris: object, backend: GeminiBackend = GATEWAY) -> t
     ],
 )
 def test_a_file_is_known_in_every_form_that_was_seen(answer: Answers, uri: str) -> None:
-    assert taken(answer, uri) == (Asset(f"https://gateway.example/google{FILE}", signed=True),)
+    [asset] = taken(answer, uri)
+    assert asset == Asset(uri, signed=True)
+    assert GATEWAY.download(asset) == WireRequest("GET", f"https://gateway.example/google{FILE}", signed=True)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +292,7 @@ def test_a_file_is_known_in_every_form_that_was_seen(answer: Answers, uri: str) 
 def test_anything_else_is_fetched_as_it_is_and_without_the_key(answer: Answers, uri: str) -> None:
     [asset] = taken(answer, uri)
     assert asset == Asset(uri)
-    assert not GATEWAY.download(asset).signed
+    assert GATEWAY.download(asset) == WireRequest("GET", uri, signed=False)
 
 
 def test_a_take_without_an_address_hides_no_other_and_alone_is_looked_at_again(answer: Answers) -> None:

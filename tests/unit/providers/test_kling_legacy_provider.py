@@ -25,7 +25,6 @@ from multivideo.providers.kling_legacy import KINDS, KlingLegacyBackend
 from multivideo.values.credits import usd
 from multivideo.values.media import Media
 from multivideo.values.refs import VendorRef
-from multivideo.values.words import Mode
 from multivideo.wire import Asset, Charge, JobState, JobStatus, LookUp, Order, Resend, WireRequest, WireResponse
 
 BASE = "https://api-singapore.klingai.com"
@@ -108,13 +107,6 @@ def test_a_negative_prompt_has_a_field_but_on_omni_and_a_seed_has_none(order: Or
     for wrong in (order("kling-v3-omni", negative_prompt="rain"), order("kling-v3", seed=1)):
         with pytest.raises(UnsupportedFeature):
             KLING.submit(wrong)
-
-
-def test_modes_that_are_not_built_are_refused(order: Orders, frame: Media) -> None:
-    plain = order("kling-v3", first_frame=frame)
-    two = evolve(plain, last_frame=frame, segment=evolve(plain.segment, mode=Mode.FIRST_LAST))
-    with pytest.raises(UnsupportedFeature):
-        KLING.submit(two)
 
 
 def test_a_storage_address_is_refused_naming_the_first_frame(order: Orders) -> None:
@@ -361,7 +353,11 @@ def test_a_sweep_turns_the_page_while_pages_are_full(answer: Answers) -> None:
     assert (len(page.statuses), page.cursor) == (99, "text2video:2")
     assert KLING.sweep(since=0.0, cursor="text2video:2").request.url.endswith("text2video?pageNum=2&pageSize=100")
     assert KLING.sweep(since=0.0, cursor="image2video:1000").read(full).cursor == "omni-video:1"
-    assert KLING.sweep(since=0.0, cursor="omni-video:1").read(answer("kling_legacy/list_empty")).cursor is None
+    assert (
+        KLING.sweep(since=0.0, cursor="omni-video:1").read(answer("kling_legacy/list_empty")).cursor
+        == "motion-control:1"
+    )
+    assert KLING.sweep(since=0.0, cursor="motion-control:1").read(answer("kling_legacy/list_empty")).cursor is None
 
 
 def test_the_probe_is_a_list_of_one_and_tells_a_bad_key(answer: Answers) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -22,10 +23,11 @@ from multivideo.errors import (
 )
 from multivideo.providers.dialects import DIALECTS
 from multivideo.providers.openai import OpenAIVideosBackend
+from multivideo.values.clips import Clip
 from multivideo.values.media import Media
 from multivideo.values.plan import Segment
-from multivideo.values.refs import VendorRef
-from multivideo.values.words import Mode
+from multivideo.values.refs import VendorHandle, VendorRef
+from multivideo.values.words import Element, Mode
 from multivideo.wire import (
     Asset,
     Exchange,
@@ -55,6 +57,11 @@ EIGHT_SECONDS = Segment(
     fps=30,
     audio=True,
 )
+
+
+def of_mode(order: Order, mode: Mode) -> Order:
+    return evolve(order, segment=evolve(order.segment, mode=mode))
+
 
 Answers = Callable[..., WireResponse]
 Orders = Callable[..., Order]
@@ -170,6 +177,166 @@ def test_what_the_protocol_has_no_field_for_is_refused_and_not_dropped(order: Or
     with pytest.raises(UnsupportedFeature) as refused:
         OPENAI.submit(order("sora-2", seed=1, negative_prompt="rain", samples=2))
     assert {problem.field for problem in refused.value.problems} == {"seed", "negative_prompt", "count"}
+
+
+MOSSY, FERN = (Element(f"char_{name}", name, vendor="openai") for name in ("Mossy", "Fern"))
+TWO = [{"id": "char_Mossy"}, {"id": "char_Fern"}]
+
+
+def test_characters_go_by_their_ids_alone_or_beside_a_picture(order: Orders, frame: Media) -> None:
+    alone = of_mode(order("sora-2", elements=(MOSSY, FERN)), Mode.REFERENCE)
+    assert sent(alone).json == {
+        "model": "sora-2",
+        "prompt": "A kite over dunes",
+        "seconds": "8",
+        "size": "1280x720",
+        "characters": TWO,
+    }
+    form = sent(order("sora-2", first_frame=frame, elements=(MOSSY, FERN))).parts
+    assert [part.content for part in form if part.name == "characters[][id]"] == ["char_Mossy", "char_Fern"]
+    by_address = sent(order("sora-2", first_frame=Media(url="https://media.example/a.png"), elements=(MOSSY,))).json
+    assert by_address is not None
+    assert by_address["characters"] == TWO[:1]
+
+
+def test_pictures_of_people_are_refused_since_only_characters_can_be_told_of(order: Orders) -> None:
+    picture = Media(url="https://media.example/a.png")
+    for elements in ((), (MOSSY,)):
+        with pytest.raises(UnsupportedFeature, match="reference_images"):
+            OPENAI.submit(of_mode(order("sora-2", references=(picture,), elements=elements), Mode.REFERENCE))
+
+
+def test_options_add_characters_only_where_the_request_names_none(order: Orders) -> None:
+    named = of_mode(order("sora-2", elements=(MOSSY,), options={"characters": TWO}), Mode.REFERENCE)
+    with pytest.raises(InvalidRequest, match="characters"):
+        OPENAI.submit(named)
+
+
+def test_a_file_of_the_files_api_goes_by_the_vendors_door_and_beside_no_picture(order: Orders, frame: Media) -> None:
+    by_id = {"input_reference": {"file_id": "file-1"}}
+    request = sent(order("sora-2", options=by_id))
+    assert request.json is not None
+    assert request.json["input_reference"] == {"file_id": "file-1"}
+    for picture in (frame, Media(url="https://media.example/a.png")):
+        with pytest.raises(InvalidRequest, match="input_reference"):
+            OPENAI.submit(order("sora-2", first_frame=picture, options=by_id)).last(())
+
+
+FILM = Clip(Media(data=b"film"), None, 4.0, 1280, 720)
+OWN = evolve(FILM, handle=VendorHandle(REF))
+
+
+def followed(backend: OpenAIVideosBackend, order: Order, mode: Mode) -> WireRequest:
+    asked = of_mode(order, mode)
+    return (backend.extend if mode is Mode.EXTEND else backend.edit)(asked).last(()).request
+
+
+@pytest.mark.parametrize("mode", [Mode.EXTEND, Mode.EDIT])
+def test_a_clip_of_nobodys_goes_as_a_file_and_an_edit_of_it_says_the_model(order: Orders, mode: Mode) -> None:
+    request = followed(OPENAI, order("sora-2", source=FILM, options={"quality": "draft"}), mode)
+    named = Part("seconds", "8") if mode is Mode.EXTEND else Part("model", "sora-2")
+    assert (request.method, request.json, request.resend) == ("POST", None, Resend.IF_UNSENT)
+    assert request.url == f"{BASE}/videos/{'extensions' if mode is Mode.EXTEND else 'edits'}"
+    assert request.headers == {"Idempotency-Key": "mv-attempt-1"}
+    assert set(request.parts) == {
+        named,
+        Part("prompt", "A kite over dunes"),
+        Part("video", b"film", "video.mp4", "video/mp4"),
+        Part("quality", "draft"),
+    }
+
+
+@pytest.mark.parametrize("backend", [OPENAI, LITELLM], ids=["openai", "litellm"])
+def test_a_clip_of_its_own_goes_by_its_id_though_its_bytes_are_there(
+    order: Orders, backend: OpenAIVideosBackend
+) -> None:
+    video, words = {"video": {"id": VIDEO}}, {"prompt": "A kite over dunes"}
+    asked = order("sora-2", source=OWN)
+    assert followed(backend, asked, Mode.EXTEND).json == {**words, **video, "seconds": "8"}
+    assert followed(backend, asked, Mode.EDIT).json == {**words, **video}
+    assert followed(backend, asked, Mode.REMIX).json == words
+
+
+@pytest.mark.parametrize(
+    ("backend", "clip", "mode"),
+    [
+        (OPENAI, FILM, Mode.REMIX),
+        (OPENAI, Clip(Media(url="https://media.example/a.mp4")), Mode.EDIT),
+        (OPENAI, evolve(FILM, media=Media(path=Path("a.mp4"))), Mode.EXTEND),
+        (LITELLM, FILM, Mode.EDIT),
+        (LITELLM, FILM, Mode.EXTEND),
+        (LITELLM, evolve(OWN, handle=VendorHandle(evolve(REF, provider="other"))), Mode.EDIT),
+    ],
+)
+def test_a_clip_that_can_go_neither_by_id_nor_as_a_file_is_refused(
+    order: Orders, backend: OpenAIVideosBackend, clip: Clip, mode: Mode
+) -> None:
+    with pytest.raises(UnsupportedFeature, match="a Video that openai made") as refused:
+        followed(backend, order("sora-2", source=clip), mode)
+    assert ("a file or bytes" in str(refused.value)) == (backend is OPENAI and mode is not Mode.REMIX)
+
+
+@pytest.mark.parametrize("name", ["seconds", "size", "model", "video"])
+def test_options_change_nothing_of_an_uploaded_clip(order: Orders, name: str) -> None:
+    with pytest.raises(InvalidRequest, match=name):
+        followed(OPENAI, order("sora-2", source=FILM, options={name: "20"}), Mode.EDIT)
+
+
+@pytest.mark.parametrize("name", ["openai/extended", "openai/remixed", "litellm/extended", "litellm/remixed"])
+def test_what_follows_a_video_is_a_job_of_its_own(answer: Answers, order: Orders, name: str) -> None:
+    sample = answer(name)
+    ref = OPENAI.extend(of_mode(order("sora-2", source=OWN), Mode.EXTEND)).last(()).read(sample)
+    assert ref == evolve(REF, remote_id=sample.json()["id"])
+
+
+@pytest.mark.parametrize(("backend", "more"), [(OPENAI, ()), (LITELLM, (Part("model", "sora-2"),))])
+def test_a_character_is_made_of_a_name_and_a_file_and_at_a_gateway_for_a_model(
+    answer: Answers, backend: OpenAIVideosBackend, more: tuple[Part, ...]
+) -> None:
+    exchange = backend.character("Mossy", OWN, "sora-2")
+    assert exchange.request == WireRequest(
+        "POST",
+        f"{BASE}/videos/characters",
+        parts=(Part("name", "Mossy"), Part("video", b"film", "video.mp4", "video/mp4"), *more),
+        resend=Resend.IF_UNSENT,
+    )
+    assert (
+        exchange.read(answer("openai/character")) == exchange.read(answer("litellm/character")) == "char_6abc0f80c1d481"
+    )
+
+
+def test_a_character_needs_the_bytes_of_its_clip() -> None:
+    with pytest.raises(InvalidRequest, match="not read yet"):
+        OPENAI.character("Mossy", Clip(Media(path=Path("a.mp4"))), "sora-2")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("litellm/refused_character", InvalidRequest),
+        ("openai/refused_key", AuthenticationFailed),
+        ("openai/refused_sentinel", ContentFiltered),
+        ("openai/rate_limited", RateLimited),
+        ("openai/not_found", UnsupportedFeature),
+    ],
+)
+def test_a_character_that_is_refused_costs_nothing(answer: Answers, name: str, kind: type[MultiVideoError]) -> None:
+    with pytest.raises(kind) as refused:
+        OPENAI.character("Mossy", FILM, "sora-2").read(answer(name))
+    assert type(refused.value) is kind
+    assert refused.value.charged == "no"
+
+
+@pytest.mark.parametrize("name", ["server_error", "gateway_html", "unavailable"])
+def test_an_answer_that_proves_nothing_leaves_open_whether_there_is_a_character(answer: Answers, name: str) -> None:
+    with pytest.raises(OutcomeUnknown, match="may have made the character"):
+        OPENAI.character("Mossy", FILM, "sora-2").read(answer(f"openai/{name}"))
+
+
+@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": None}, [], None])
+def test_a_character_without_an_id_is_none_to_be_told_of(answer: Answers, body: object) -> None:
+    with pytest.raises(OutcomeUnknown):
+        OPENAI.character("Mossy", FILM, "sora-2").read(answer(body=body))
 
 
 def test_an_order_without_pixels_is_refused_since_the_size_is_always_sent(order: Orders) -> None:

@@ -23,8 +23,10 @@ from multivideo.errors import (
 )
 from multivideo.providers.google_words import SUPPORT_CODES
 from multivideo.providers.veo import VertexBackend
+from multivideo.values.clips import Clip
 from multivideo.values.media import Media
-from multivideo.values.refs import VendorRef
+from multivideo.values.refs import VendorHandle, VendorRef
+from multivideo.values.words import Mode
 from multivideo.wire import Asset, JobState, JobStatus, LookUp, Order, Resend, WireRequest, WireResponse
 
 HOST = "https://us-central1-aiplatform.googleapis.com"
@@ -100,11 +102,84 @@ def test_a_picture_in_storage_goes_by_its_address_and_type(order: Orders) -> Non
     assert body["instances"][0]["image"] == {"gcsUri": "gs://demo-in/a.JPG", "mimeType": "image/jpeg"}
 
 
+def of_mode(order: Order, mode: Mode) -> Order:
+    return evolve(order, segment=evolve(order.segment, mode=mode))
+
+
 @pytest.mark.parametrize("url", ["https://media.example/a.png", "gs://demo-in/a.webp", "gs://demo-in/a"])
-def test_an_address_that_vertex_cannot_take_is_refused_naming_the_first_frame(order: Orders, url: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "mode"),
+    [("first_frame", Mode.FIRST_FRAME), ("last_frame", Mode.FIRST_LAST), ("reference_images", Mode.REFERENCE)],
+)
+def test_an_address_that_vertex_cannot_take_is_refused_naming_what_it_came_by(
+    order: Orders, frame: Media, url: str, field: str, mode: Mode
+) -> None:
+    address = Media(url=url)
+    several: dict[str, dict[str, Any]] = {
+        "first_frame": {"first_frame": address},
+        "last_frame": {"first_frame": frame, "last_frame": address},
+        "reference_images": {"references": (frame, address)},
+    }
     with pytest.raises(UnsupportedFeature) as refused:
-        VEO.submit(order(MODEL, first_frame=Media(url=url)))
-    assert refused.value.field == "first_frame"
+        VEO.submit(of_mode(order(MODEL, **several[field]), mode))
+    assert refused.value.field == field
+    assert refused.value.charged == "no"
+
+
+INLINE = {"bytesBase64Encoded": "Y2xpcA==", "mimeType": "video/mp4"}
+
+
+def extended(source: Clip, order: Order, backend: VertexBackend = VEO) -> Any:
+    """The video that an extension sends."""
+    step = backend.extend(of_mode(evolve(order, source=source), Mode.EXTEND))
+    body = step.last(()).request.json
+    assert body is not None
+    return body["instances"][0]["video"]
+
+
+def test_a_clip_goes_by_its_gs_address_or_as_bytes_and_by_no_other_address(order: Orders) -> None:
+    stored = Clip(Media(url="gs://demo-in/a.mp4"))
+    assert extended(stored, order(MODEL)) == {"gcsUri": "gs://demo-in/a.mp4", "mimeType": "video/mp4"}
+    assert extended(Clip(Media(data=b"clip")), order(MODEL)) == INLINE
+    with pytest.raises(UnsupportedFeature) as refused:
+        extended(Clip(Media(url="https://media.example/a.mp4")), order(MODEL))
+    assert refused.value.field == "source_video"
+
+
+def test_a_video_that_was_left_in_a_bucket_is_extended_from_there(answer: Answers, order: Orders) -> None:
+    [kept, _] = polled(answer("veo/done_in_bucket")).assets
+    ours = Clip(Media(data=b"clip"), VendorHandle(REF, 0, kept.url))
+    address = "gs://demo-out/run 1/sample_0.mp4"
+    assert extended(ours, order(MODEL)) == {"gcsUri": address, "mimeType": "video/mp4"}
+    of_another = evolve(ours, handle=VendorHandle(evolve(REF, provider="spare"), 0, kept.url))
+    inline = evolve(ours, handle=VendorHandle(REF))
+    for clip, backend in ((of_another, VEO), (inline, VEO), (ours, evolve(VEO, storage_url="https://s.example/v1"))):
+        assert extended(clip, order(MODEL), backend) == INLINE
+
+
+@pytest.mark.parametrize("name", ["durationSeconds", "aspectRatio", "sampleCount", "resolution", "generateAudio"])
+def test_options_change_nothing_that_an_extension_was_priced_by(order: Orders, name: str) -> None:
+    asked = order(MODEL, source=Clip(Media(data=b"clip")), options={"parameters": {name: 4}})
+    with pytest.raises(InvalidRequest, match=rf"parameters\.{name}"):
+        VEO.extend(of_mode(asked, Mode.EXTEND))
+
+
+def test_an_extension_says_how_many_with_what_sound_and_where_to(order: Orders) -> None:
+    asked = order(MODEL, source=Clip(Media(data=b"clip")), samples=2, audio=False, seed=3, negative_prompt="rain")
+    assert parameters(of_mode(asked, Mode.EXTEND), KEPT) == {
+        "sampleCount": 2,
+        "resolution": "720p",
+        "generateAudio": False,
+        "storageUri": "gs://demo-out/runs/mv-attempt-1/",
+        "negativePrompt": "rain",
+        "seed": 3,
+    }
+
+
+def test_nothing_is_said_of_people_unless_options_say_it(order: Orders) -> None:
+    assert "personGeneration" not in parameters(order(MODEL))
+    asked = order(MODEL, options={"parameters": {"personGeneration": "dont_allow"}})
+    assert parameters(asked)["personGeneration"] == "dont_allow"
 
 
 def test_options_add_what_only_google_has_and_change_none_of_ours(order: Orders) -> None:

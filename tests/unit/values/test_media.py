@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from PIL import Image
 
 from multivideo.files.sniff import ImageFacts
@@ -210,10 +211,19 @@ def test_a_clip_is_known_by_its_headers_or_only_by_its_place(mp4: Path) -> None:
     assert (found.media.path, found.duration, found.width, found.height) == (mp4, 1.0, 64, 36)
     assert str(found) == "a clip of 1.0 s, 64x36"
     assert Brought.of(found) is found
-    assert Brought.of(b"anything").media == Media(data=b"anything", size_bytes=8)
     assert Brought.of("https://example.com/clip.mp4").media.url == "https://example.com/clip.mp4"
     assert str(Brought.of(Media(data=b"anything"))) == "a clip of unknown size"
     assert len(found.loaded().media.data or b"") == mp4.stat().st_size
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_a_clip_in_memory_is_looked_into_as_a_file_is(mp4: Path, kind: Callable[[bytes], Any]) -> None:
+    data = mp4.read_bytes()
+    found, as_file = Brought.of(kind(data)), Brought.of(mp4)
+    assert found == evolve(as_file, media=Media(data=data, size_bytes=len(data)))
+    for damaged in (data[: len(data) // 2], b"<!doctype html>", b""):
+        with pytest.raises(ValueError, match=f"{len(damaged):,} bytes that are no video"):
+            Brought.of(kind(damaged))
 
 
 def test_a_finished_video_brings_its_handle_along(mp4: Path) -> None:

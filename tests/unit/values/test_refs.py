@@ -38,8 +38,10 @@ FIRST_FORMAT = (
 
 
 def test_a_reference_is_one_line_of_json_in_the_promised_format() -> None:
-    assert REF.to_json() == FIRST_FORMAT
-    assert JobRef.from_json(FIRST_FORMAT) == REF
+    assert REF.to_json() == FIRST_FORMAT.replace(
+        '"file_seconds":8.0', '"file_seconds":8.0,"file_audio":true,"watermark":false'
+    )
+    assert JobRef.from_json(FIRST_FORMAT) == JobRef.from_json(REF.to_json()) == REF
 
 
 def test_a_reference_without_the_length_of_its_file_means_the_ordered_seconds() -> None:

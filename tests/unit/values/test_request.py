@@ -19,7 +19,7 @@ from multivideo.errors import InvalidRequest
 from multivideo.values.clips import Clip
 from multivideo.values.media import Media
 from multivideo.values.request import VideoRequest
-from multivideo.values.words import Brief, Mode, Shot
+from multivideo.values.words import Brief, Element, Mode, Shot
 
 FOX = "a fox in snow"
 
@@ -32,6 +32,7 @@ def png() -> bytes:
 
 PNG = png()
 CLIP = Media(data=b"clip")
+MARA = Element("829836802793406551", "Mara")
 ANY: Any = VideoRequest  # for values that the type checker would refuse too
 ANY_SHOT: Any = Shot
 NAN, INF = float("nan"), float("inf")
@@ -121,12 +122,26 @@ BAD_VALUES: dict[str, tuple[Any, ...]] = {
     "options": (None, "kling", ["kling"], {"kling": 5}, {"kling": None}, {5: {}}, {"kling": [1]}),
     "first_frame": (5, b"", b"GIF89a", "gone.png", "http://example.com/a.png", [PNG], {}),
     "last_frame": (5, b"<html>", "gone.png", "https://user:pw@example.com/a.png"),
-    "reference_images": (None, PNG, "a.png", Path("a.png"), [5], ["gone.png"], {PNG}, 5),
+    "reference_images": (None, PNG, "a.png", Path("a.png"), [5], ["gone.png"], {PNG}, 5, MARA),
+    "watermark": ("yes", 1, 0, "true", []),
+    "region": ("EU", "europe", "", 5, ["eu"]),
     "source_video": (5, b"", [], "gone.mp4", "file:///a.mp4", "http://example.com/a.mp4"),
     "shots": (None, "a fox", Shot("a", 4), ["a fox"], [("a", 4)], 5, {"a": 4}),
 }
+BAD_ELEMENTS = [
+    Element("", "Mara"),
+    Element("a b", "Mara"),
+    Element("1", ""),
+    Element("1", "two words"),
+    Element("1", "image_1"),
+    Element("1", "a" * 81),
+    Element("1", "Mara", vendor="veo"),  # type: ignore[arg-type]
+    Element(1, "Mara"),  # type: ignore[arg-type]
+    Element("1", "Mara", of_video=1),  # type: ignore[arg-type]
+]
 BAD_SHOTS = [ANY_SHOT("", 4), ANY_SHOT(5, 4), ANY_SHOT("b", 0), ANY_SHOT("b", "4"), ANY_SHOT("b", 4, "film")]
 BAD = [
+    *(("reference_images", [element]) for element in BAD_ELEMENTS),
     *((field, value) for field, values in BAD_VALUES.items() for value in values),
     *(("duration", value) for value in (Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), np.array([8]))),
     *(("resolution", value) for value in ("1920x1080x2", "１９20x1080", (1920, 1080), b"720p")),
@@ -201,6 +216,10 @@ def test_a_contradiction_is_told_along_with_other_faults_where_its_own_fields_ar
         ({"mode": "edit"}, "mode", '"edit" without source_video'),
         ({"mode": "remix"}, "mode", '"remix" without source_video'),
         ({"mode": "reference"}, "mode", '"reference" without reference_images'),
+        ({"mode": "motion"}, "mode", '"motion" without source_video and reference_images'),
+        ({"mode": "motion", "source_video": CLIP}, "mode", '"motion" without reference_images'),
+        ({"reference_images": [MARA, Element("2", "Mar")]}, "reference_images", "elements named 'Mar' and 'Mara'"),
+        ({"reference_images": [MARA, MARA]}, "reference_images", "elements named 'Mara' and 'Mara'"),
         ({"resolution": "1920x1080", "aspect_ratio": "9:16"}, "aspect_ratio", '"9:16" with resolution="1920x1080"'),
         ({"resolution": "1792x1024", "aspect_ratio": "16:9"}, "aspect_ratio", '"16:9" with resolution="1792x1024"'),
         ({"shots": [Shot("a", 4), Shot("b", 4)], "duration": 9}, "duration", "9 with shots of 8 s"),
@@ -219,6 +238,8 @@ def test_what_cannot_be_together_is_refused(spec: dict[str, Any], field: str, sa
         {"first_frame": PNG, "last_frame": PNG},
         {"mode": "extend", "source_video": CLIP},
         {"mode": "reference", "reference_images": [PNG]},
+        {"reference_images": [PNG, MARA, Element("char_1", "Juno", vendor="openai")]},
+        {"watermark": True, "region": "eu"},
         {"resolution": "1920x1080", "aspect_ratio": "16:9"},
         {"shots": [Shot("a", 0.1), Shot("b", 0.2)], "duration": 0.3},
     ],
@@ -313,7 +334,11 @@ def test_a_mapping_that_changes_later_does_not_change_the_request() -> None:
         ({"first_frame": PNG}, Mode.FIRST_FRAME),
         ({"first_frame": PNG, "last_frame": PNG}, Mode.FIRST_LAST),
         ({"reference_images": [PNG]}, Mode.REFERENCE),
-        ({"reference_images": [PNG], "first_frame": PNG}, Mode.REFERENCE),
+        ({"reference_images": [PNG], "first_frame": PNG}, Mode.FIRST_FRAME),
+        ({"reference_images": [MARA]}, Mode.REFERENCE),
+        ({"shots": [Shot("a", 4)], "first_frame": PNG, "last_frame": PNG}, Mode.FIRST_LAST),
+        ({"shots": [Shot("a", 4)], "reference_images": [PNG]}, Mode.REFERENCE),
+        ({"source_video": CLIP, "mode": "motion", "reference_images": [PNG]}, Mode.MOTION),
         ({"source_video": CLIP}, Mode.EXTEND),
         ({"source_video": CLIP, "mode": "edit"}, Mode.EDIT),
         ({"source_video": CLIP, "mode": "remix"}, Mode.REMIX),
