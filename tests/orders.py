@@ -222,11 +222,12 @@ async def source(client: mv.AsyncClient, cell: Cell, way: str, spec: Spec) -> Sp
     if way == "https":
         as_long = {"duration": 4} if rule.as_long else {}
         return {"source_video": "https://media.example.org/dance.mp4?seconds=4", **as_long}
-    size = {"resolution": spec["resolution"]} if rule.same_size else {}
-    model, sound = cell.model, {}
+    wish: Spec = {"model": cell.model, "duration": _length(cell, spec)}
+    if rule.same_size:
+        wish["resolution"] = spec["resolution"]
     if cell.path.vendor == "kling":  # whose other models go on from it, with its sound
-        model, sound = "kling-3.0", {"audio": bool(spec.get("audio"))}
-    made = await client.generate("A dancer", model=model, duration=_length(cell, spec), **size, **sound)
+        wish |= {"model": "kling-3.0", "audio": bool(spec.get("audio"))}
+    made = await client.generate("A dancer", **wish)
     return {"source_video": made if way == "own" else made.path}
 
 

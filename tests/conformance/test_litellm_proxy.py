@@ -81,7 +81,7 @@ def proxy(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Itera
         (folder / "config.yaml").write_text(config(url))
         process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"],
-            env={**own, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            env={**own, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "127.0.0.1"},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
