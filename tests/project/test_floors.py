@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "multivideo"
 FLOORS = {
     "_version": 0, "clock": 0, "errors": 0, "files": 0, "secrets": 0, "shapes": 0,
     "values": 1,
-    "catalog": 2, "wire": 2,
+    "catalog": 2, "ledger": 2, "wire": 2,
     "routing": 3, "transport": 3,
     "providers": 4,
     "jobs": 5, "webhooks": 5,

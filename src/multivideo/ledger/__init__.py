@@ -1,0 +1,1 @@
+"""What it cost: holds, entries, leases and statements."""

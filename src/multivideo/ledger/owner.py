@@ -1,0 +1,44 @@
+"""Who drives a job: host, process and client, as it stands in a lease."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["is_dead", "owner"]
+
+
+def owner() -> str:
+    """A name of its own for each client of each process: host, process id, when the process began, and a number."""
+    host = socket.gethostname().replace("|", "-")
+    return f"{host}|{os.getpid()}|{_began(os.getpid())}|{uuid.uuid4().hex[:8]}"
+
+
+def is_dead(name: str | None) -> bool:
+    """Whether the process of an owner is gone for certain: on this host, and no process of that number and age runs."""
+    host, pid, began = _parts(name)
+    if host != socket.gethostname().replace("|", "-") or not pid.isdigit() or os.name != "posix":
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    now = _began(int(pid))
+    return bool(began and now) and began != now
+
+
+def _parts(name: str | None) -> tuple[str, str, str]:
+    parts = (name or "").split("|")
+    return (parts[0], parts[1], parts[2]) if len(parts) == 4 else ("", "", "")
+
+
+def _began(pid: int) -> str:
+    """When a process began, in the kernel's ticks; "" where the system does not tell."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    return ""
