@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,10 +28,14 @@ def emulator(clock: VirtualClock) -> Emulator:
 
 
 @pytest.fixture
-def sandbox(clock: VirtualClock, emulator: Emulator, tmp_path: Path) -> Callable[..., mv.AsyncClient]:
+def sandbox(
+    clock: VirtualClock, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., mv.AsyncClient]:
     """Makes clients that share one emulator and one clock."""
 
+    home = tmp_path_factory.mktemp("home")
+
     def make(**options: Any) -> mv.AsyncClient:
-        return mv.AsyncClient.sandbox(emulator=emulator, clock=clock, home=tmp_path / "home", **options)
+        return mv.AsyncClient.sandbox(emulator=emulator, clock=clock, home=home, **options)
 
     return make

@@ -176,6 +176,7 @@ class Toy:
     origins: tuple[str, ...] = (HOME,)
     name: str = "toy"
     family: str = "toy"
+    looks_up_by_id: bool = False
     rules: Sequence[AnswerRule] = ()
 
     def submit(self, order: Order) -> Step[VendorRef]:

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     )
     from .files.inspect import Check
     from .jobs.job import Job
+    from .ledger.account import CreditAccount
+    from .ledger.ledger import Ledger, MemoryLedger
+    from .ledger.records import Budget
+    from .ledger.reports import Unresolved
+    from .ledger.statement import Statement
     from .providers.accounts import BearerToken, Kling, OpenAIVideos, Veo
     from .routing.policies import Scorecard
     from .secrets import Secret
@@ -76,12 +81,14 @@ __all__ = [
     "BearerToken",
     "BlockingJob",
     "Brief",
+    "Budget",
     "BudgetExceeded",
     "Candidate",
     "Catalog",
     "Check",
     "Client",
     "ContentFiltered",
+    "CreditAccount",
     "Credits",
     "DeliverableMismatch",
     "DownloadFailed",
@@ -98,8 +105,10 @@ __all__ = [
     "JobState",
     "JobStatus",
     "Kling",
+    "Ledger",
     "LedgerError",
     "Media",
+    "MemoryLedger",
     "Mode",
     "ModelSpec",
     "MultiVideoError",
@@ -126,9 +135,11 @@ __all__ = [
     "Segment",
     "Settled",
     "Shot",
+    "Statement",
     "StillRunning",
     "Submitted",
     "Term",
+    "Unresolved",
     "UnsupportedFeature",
     "VendorHandle",
     "VendorRef",
@@ -171,6 +182,12 @@ _HOMES = {
     "UnsupportedFeature": "errors",
     "Check": "files.inspect",
     "Job": "jobs.job",
+    "CreditAccount": "ledger.account",
+    "Ledger": "ledger.ledger",
+    "MemoryLedger": "ledger.ledger",
+    "Budget": "ledger.records",
+    "Unresolved": "ledger.reports",
+    "Statement": "ledger.statement",
     "BearerToken": "providers.accounts",
     "Kling": "providers.accounts",
     "OpenAIVideos": "providers.accounts",

@@ -31,6 +31,9 @@ from .values.words import Element
 from .wire import JobStatus
 
 if TYPE_CHECKING:
+    from .jobs.recover import RecoveryReport
+    from .ledger.account import CreditAccount
+    from .ledger.ledger import Ledger
     from .sandbox import Emulator
     from .webhooks import WebhookEvent
 
@@ -60,6 +63,7 @@ class Client:
         *,
         providers: Sequence[Account] | None = None,
         policy: Any = None,
+        ledger: Ledger | None = None,
         home: str | os.PathLike[str] | None = None,
         catalog: Catalog | None = None,
         proxy: str | None = None,
@@ -69,6 +73,7 @@ class Client:
         self._client = AsyncClient(
             providers=providers,
             policy=policy,
+            ledger=ledger,
             home=home,
             catalog=catalog,
             proxy=proxy,
@@ -85,6 +90,7 @@ class Client:
         latency: float | None = SANDBOX_LATENCY,
         as_of: dt.date = SANDBOX_DAY,
         policy: Any = None,
+        ledger: Ledger | None = None,
         home: str | os.PathLike[str] | None = None,
         catalog: Catalog | None = None,
         clock: Clock | None = None,
@@ -96,12 +102,20 @@ class Client:
             latency: seconds that a pretend job takes; None: about as long as a real one.
             as_of: the day as of which it plans; left out: 2026-08-01, when all three models were served.
             policy: who is asked first.
+            ledger: the books; left out: a file of the emulator's own in that folder.
             home: where files go that are given no name, in a folder `sandbox` of it.
             catalog: what models can do and cost.
             clock: time, for tests: the emulator lives by it too.
         """
         client = AsyncClient.sandbox(
-            emulator=emulator, latency=latency, as_of=as_of, policy=policy, home=home, catalog=catalog, clock=clock
+            emulator=emulator,
+            latency=latency,
+            as_of=as_of,
+            policy=policy,
+            ledger=ledger,
+            home=home,
+            catalog=catalog,
+            clock=clock,
         )
         return cls._around(client)
 
@@ -125,6 +139,11 @@ class Client:
     def catalog(self) -> Catalog:
         """What each model can do and costs, as of the day of this client."""
         return self._client.catalog
+
+    @property
+    def credits(self) -> CreditAccount:
+        """The credit account: what there is, what is held, what was spent on what, and what nobody knows yet."""
+        return self._client.credits
 
     def plan(self, prompt: str | VideoRequest, *, as_of: dt.date | None = None, **spec: Unpack[VideoSpec]) -> Plan:
         """What would run, what it costs, and why. Free: nothing is sent or written.
@@ -168,10 +187,23 @@ class Client:
         """A job of earlier, to be waited for again. Costs nothing and sends nothing by itself.
 
         Args:
-            job: a job's reference or its JSON; a bare job id serves for jobs of this client.
+            job: a job's reference or its JSON, or the id of a job that stands in the ledger.
         Raises: InvalidRequest if it is neither.
         """
         return BlockingJob(self._portal, _call(self._portal, lambda: self._client.resume(job)))
+
+    def recover(self, *, deadline: float | None = None) -> RecoveryReport:
+        """Go on with every job that an earlier process left open, after a crash. Nothing is submitted.
+
+        What was accepted is waited for, and its file put where it was ordered. What nobody knows of is looked for at
+        its vendor, as far as that can be asked; the rest stays held and is told. Jobs that another process drives are
+        left alone.
+
+        Args:
+            deadline: seconds to wait at most; left out: an hour.
+        Raises: LedgerError where the books cannot be used.
+        """
+        return _call(self._portal, lambda: self._client.recover(deadline=deadline))
 
     def nudge(self, event: WebhookEvent) -> int:
         """Have the job that a callback is about looked at now. Free; what it is and costs is what its vendor answers.
@@ -210,7 +242,10 @@ class Client:
         return _call(self._portal, lambda: self._client.create_character(name, video, provider=provider))
 
     def jobs(self, state: Literal["open", "finished", "failed"] | None = None) -> tuple[BlockingJob, ...]:
-        """The jobs that this client has submitted or resumed; `state` leaves only those."""
+        """The jobs that this client has submitted or resumed, and all that are open in the ledger.
+
+        `state` leaves only those. Nothing is sent.
+        """
         return tuple(BlockingJob(self._portal, job) for job in self._client.jobs(state))
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from attrs import evolve
 
 from .catalog.book import Catalog
 from .clock import Clock, SystemClock
-from .errors import InvalidRequest, MultiVideoError, Problem, UnsupportedFeature
+from .errors import InvalidRequest, LedgerError, MultiVideoError, Problem, UnsupportedFeature
 from .providers.accounts import ACCOUNT_KINDS, Account, BearerToken, Kling, OpenAIVideos, Veo, from_environment
 from .routing.plan import NO_KEY, Offer, goes_on, make_plan, why_not
 from .values.media import MediaSource, with_article
@@ -31,6 +31,10 @@ from .values.words import Element, Mode
 if TYPE_CHECKING:
     from .jobs.driver import Driver
     from .jobs.job import Job
+    from .jobs.recover import RecoveryReport
+    from .ledger.account import CreditAccount
+    from .ledger.ledger import Ledger
+    from .ledger.store import Store
     from .sandbox import Emulator
     from .transport.carrier import Carrier
     from .webhooks import WebhookEvent
@@ -64,6 +68,7 @@ class AsyncClient:
         *,
         providers: Sequence[Account] | None = None,
         policy: Any = None,
+        ledger: Ledger | None = None,
         home: str | os.PathLike[str] | None = None,
         catalog: Catalog | None = None,
         proxy: str | None = None,
@@ -77,7 +82,7 @@ class AsyncClient:
             self._enter_sandbox(None, SANDBOX_LATENCY, clock)
             providers = _sandbox_accounts()
         self.providers: tuple[Account, ...] = from_environment(os.environ) if providers is None else _checked(providers)
-        self._policy, self._home = policy, home
+        self._policy, self._home, self._ledger = policy, home, _ledger(ledger)
         self._catalog = catalog or Catalog.default()
         self._proxy, self._ssl_context = proxy, ssl_context
         self._clock = clock or SystemClock()
@@ -91,6 +96,7 @@ class AsyncClient:
         latency: float | None = SANDBOX_LATENCY,
         as_of: dt.date = SANDBOX_DAY,
         policy: Any = None,
+        ledger: Ledger | None = None,
         home: str | os.PathLike[str] | None = None,
         catalog: Catalog | None = None,
         clock: Clock | None = None,
@@ -102,11 +108,13 @@ class AsyncClient:
             latency: seconds that a pretend job takes; None: about as long as a real one.
             as_of: the day as of which it plans; left out: 2026-08-01, when all three models were served.
             policy: who is asked first.
+            ledger: the books; left out: a file of the emulator's own in that folder.
             home: where files go that are given no name, in a folder `sandbox` of it.
             catalog: what models can do and cost.
             clock: time, for tests: the emulator lives by it too.
         """
-        client = cls(providers=_sandbox_accounts(), policy=policy, home=home, catalog=catalog, clock=clock)
+        accounts = _sandbox_accounts()
+        client = cls(providers=accounts, policy=policy, ledger=ledger, home=home, catalog=catalog, clock=clock)
         client._enter_sandbox(emulator, latency, clock)
         client._as_of = client._day(as_of)
         return client
@@ -132,6 +140,13 @@ class AsyncClient:
     def catalog(self) -> Catalog:
         """What each model can do and costs, as of the day of this client."""
         return self._catalog.on(self._day(None))
+
+    @property
+    def credits(self) -> CreditAccount:
+        """The credit account: what there is, what is held, what was spent on what, and what nobody knows yet."""
+        from .ledger.account import CreditAccount
+
+        return CreditAccount(self._store, self._clock, self._flagships)
 
     def plan(self, prompt: str | VideoRequest, *, as_of: dt.date | None = None, **spec: Unpack[VideoSpec]) -> Plan:
         """What would run, what it costs, and why. Free: nothing is sent or written.
@@ -180,13 +195,29 @@ class AsyncClient:
         """A job of earlier, to be waited for again. Costs nothing and sends nothing by itself.
 
         Args:
-            job: a job's reference or its JSON; a bare job id serves for jobs of this client.
+            job: a job's reference or its JSON, or the id of a job that stands in the ledger.
         Raises: InvalidRequest if it is neither.
         """
         self._stay_in_one_loop()
-        if isinstance(job, str) and job in self._driver.jobs:
-            return self._driver.jobs[job]
-        return self._driver.resume(JobRef.from_json(job) if isinstance(job, str) else job)
+        if isinstance(job, str):
+            return self._driver.known(job) or self._driver.resume(JobRef.from_json(job))
+        return self._driver.resume(job)
+
+    async def recover(self, *, deadline: float | None = None) -> RecoveryReport:
+        """Go on with every job that an earlier process left open, after a crash. Nothing is submitted.
+
+        What was accepted is waited for, and its file put where it was ordered. What nobody knows of is looked for at
+        its vendor, as far as that can be asked; the rest stays held and is told. Jobs that another process drives are
+        left alone.
+
+        Args:
+            deadline: seconds to wait at most; left out: an hour.
+        Raises: LedgerError where the books cannot be used.
+        """
+        self._stay_in_one_loop()
+        from .jobs.recover import Recovery
+
+        return await Recovery(self._driver, deadline).run()
 
     async def nudge(self, event: WebhookEvent) -> int:
         """Have the job that a callback is about looked at now. Free; what it is and costs is what its vendor answers.
@@ -237,9 +268,11 @@ class AsyncClient:
         return await make_character(self._driver.sender, self._driver.sites, name, video, provider)
 
     def jobs(self, state: Literal["open", "finished", "failed"] | None = None) -> tuple[Job, ...]:
-        """The jobs that this client has submitted or resumed; `state` leaves only those."""
-        known = tuple(self._driver.jobs.values()) if "_driver" in vars(self) else ()  # whole: threads may add
-        return tuple(job for job in known if state in (None, job.state))
+        """The jobs that this client has submitted or resumed, and all that are open in the ledger.
+
+        `state` leaves only those. Nothing is sent.
+        """
+        return tuple(job for job in self._driver.all_known() if state in (None, job.state))
 
     async def aclose(self) -> None:
         """Close every connection. Jobs that still run go on at their vendors."""
@@ -308,8 +341,10 @@ class AsyncClient:
 
     @cached_property
     def _driver(self) -> Driver:
-        from .jobs.driver import Driver, Site
+        from .jobs.driver import Driver
         from .jobs.poller import Poller
+        from .jobs.site import Site
+        from .ledger.journal import Journal
         from .transport.sender import Channel, Sender
 
         sender = Sender(self._carrier(), self._clock, random.random)
@@ -322,7 +357,25 @@ class AsyncClient:
             rows = {path.model: path for path in account.paths(self._catalog.paths)}
             poller = Poller(sender, channel, self._clock)
             sites[account.name] = Site(channel, poller, account.vendor, rows, self._unit_prices(account))
-        return Driver(sender, sites, self._home_folder(), lambda: f"mv-{uuid.uuid4().hex[:20]}")
+        journal = Journal(self._store, self._clock)
+        return Driver(sender, sites, self._home_folder(), lambda: f"mv-{uuid.uuid4().hex[:20]}", journal)
+
+    @cached_property
+    def _store(self) -> Store:
+        """Where the books lie. The emulator's are never those of live vendors."""
+        from .ledger.ledger import store_of
+        from .ledger.store import Store
+
+        live = self._emulator is None
+        if self._ledger is None:
+            return Store(self._home_folder() / "ledger.db", live)
+        store = store_of(self._ledger)
+        store.live = live
+        return store
+
+    @property
+    def _flagships(self) -> Mapping[str, str]:
+        return {model.family: model.id for model in self._catalog.all_models if model.flagship}
 
     def _unit_prices(self, account: Account) -> Mapping[str, Any]:
         from .catalog.book import UNIT_PRICES
@@ -399,6 +452,19 @@ def _checked(providers: Sequence[Account]) -> tuple[Account, ...]:
         asked = f"two named {', '.join(twice)}"
         raise InvalidRequest.of([Problem("providers", asked, "a name= of its own for each of two that are alike")])
     return tuple(providers)
+
+
+def _ledger(ledger: Ledger | None) -> Ledger | None:
+    if os.environ.get("MULTIVIDEO_DATABASE_URL") and ledger is None:
+        raise LedgerError(
+            "MULTIVIDEO_DATABASE_URL is set, and this release keeps its books in SQLite only.",
+            hint="unset it, or name a file: ledger=multivideo.Ledger(path)",
+            cost="no, nothing was sent",
+        )
+    if ledger is not None and not hasattr(ledger, "path"):
+        asked = with_article(type(ledger).__name__)
+        raise InvalidRequest.of([Problem("ledger", asked, "multivideo.Ledger(path) or multivideo.MemoryLedger()")])
+    return ledger
 
 
 def _with_changes(plan: Plan, spec: Mapping[str, Any]) -> Plan:

@@ -302,6 +302,11 @@ class Provider(Protocol):
         """Which answers to a submit mean rejected and which unknown."""
         ...
 
+    @property
+    def looks_up_by_id(self) -> bool:
+        """Whether `look_up` asks by an id that went along with the submit: then not to be found means not to be."""
+        ...
+
     def submit(self, order: Order) -> Step[VendorRef]:
         """Start one paid job."""
         ...

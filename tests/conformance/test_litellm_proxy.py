@@ -214,11 +214,34 @@ async def test_a_model_that_the_proxy_does_not_serve_is_refused_by_name(others: 
     assert refused.value.charged == "no"
 
 
+async def test_a_key_that_the_proxy_does_not_know_is_refused(proxy: str, tmp_path: Path, emulator: Emulator) -> None:
+    before = emulator.count()
+    async with connect(proxy, tmp_path, key="sk-wrong") as stranger:
+        with pytest.raises(mv.AuthenticationFailed) as refused:
+            await stranger.generate("x", model="sora-2", duration=4)
+    assert refused.value.charged == "no"
+    assert emulator.count() == before
+
+
 async def test_a_key_that_the_vendor_refuses_is_told_as_one(others: mv.AsyncClient) -> None:
     with pytest.raises(mv.AuthenticationFailed) as refused:
         await others.generate("x", model="sora-with-bad-key", duration=4)
     assert refused.value.charged == "no"
     assert "bad-key." not in str(refused.value)
+
+
+async def test_a_prompt_that_the_vendor_refuses_at_once_is_a_content_error(client: mv.AsyncClient) -> None:
+    with pytest.raises(mv.ContentFiltered, match="didn't look right") as refused:
+        await client.generate("a paper boat, sentinel_block", model="sora-2", duration=4)
+    assert refused.value.charged == "no"
+
+
+async def test_a_lost_answer_makes_one_job_and_is_told_as_unknown(client: mv.AsyncClient, emulator: Emulator) -> None:
+    before = emulator.count()
+    emulator.fault("openai", made=500)
+    with pytest.raises(mv.OutcomeUnknown):
+        await client.generate("a paper boat", model="sora-2", duration=4)
+    assert emulator.count() == before + 1
 
 
 async def test_a_job_that_moderation_ends_is_a_content_error(client: mv.AsyncClient) -> None:

@@ -60,6 +60,7 @@ class Toy:
 
     name: str = "toy"
     family = "toy"
+    looks_up_by_id = False
     origins = ("https://toy.example:443",)
     rules: Sequence[AnswerRule] = HTTP_RULES
 

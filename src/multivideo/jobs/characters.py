@@ -16,7 +16,7 @@ from ..values.fields import READERS, Wrong
 from ..values.media import MediaSource
 from ..values.words import Element
 from ..wire import Exchange
-from .driver import Site
+from .site import Site
 
 __all__ = ["make_character"]
 

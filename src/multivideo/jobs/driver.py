@@ -5,96 +5,53 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
+import anyio
 from anyio import to_thread
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
-from ..catalog.facts import ClipRule, ModelPath
 from ..errors import (
     DeliverableMismatch,
     DownloadFailed,
     InvalidRequest,
+    LedgerError,
     MultiVideoError,
-    OutcomeUnknown,
     Problem,
     ProviderError,
     ProviderUnavailable,
-    UnsupportedFeature,
 )
 from ..files.boxes import Measured, NotAVideo
 from ..files.inspect import Check, Expected, Fault, inspect
+from ..ledger.journal import LEASE_S, Journal
+from ..ledger.records import AttemptState
 from ..secrets import repeats
 from ..transport.download import Fetched, fetch, keep
 from ..transport.retry import StepKind
-from ..transport.sender import Channel, OnRetry, Retry, Sender
-from ..values.clips import Clip
+from ..transport.sender import Sender
 from ..values.credits import Credits
-from ..values.events import Downloaded, Failed, Finished, Planned, Progress, Retried, Settled, Submitted
-from ..values.media import Media
+from ..values.events import Downloaded, Failed, Finished, LeftOpen, Progress, Settled
 from ..values.plan import Plan
-from ..values.refs import AttemptRef, JobRef, VendorHandle, VendorRef
-from ..values.request import VideoRequest
+from ..values.refs import AttemptRef, JobRef, VendorHandle
 from ..values.result import Video
-from ..values.words import Mode
-from ..wire import Asset, JobState, JobStatus, Order, Provider, Step
+from ..wire import Asset, JobState, JobStatus
 from .job import Attempt, Job, cannot_cancel
-from .poller import Poller, pace
+from .poller import pace
 from .settle import Settlement, settle_failure, settle_success
-from .target import prepared, target
+from .site import Site
+from .stored import job_ref
+from .submit import Submitter
+from .target import target
 
-__all__ = ["Driver", "Site"]
+__all__ = ["Driver"]
 
 logger = logging.getLogger("multivideo")
 
 MISSING_GRACE_S = 60.0  # a fresh job may be invisible for a while
 MISSING_LOOKS = 3
 FETCHES = 3
-
-
-@frozen
-class Site:
-    """One configured provider as the driver sees it."""
-
-    channel: Channel
-    poller: Poller
-    vendor: str
-    paths: Mapping[str, ModelPath] = field(repr=False)
-    unit_prices: Mapping[str, Credits] = field(repr=False)
-
-
-L = TypeVar("L", Media, Clip)
-
-
-@frozen
-class _Brought:
-    """What a request brings along, its bytes in memory where they are sent."""
-
-    first: Media | None = None
-    last: Media | None = None
-    references: tuple[Media, ...] = ()
-    source: Clip | None = None
-
-    @classmethod
-    def of(cls, request: VideoRequest, whole_clip: bool) -> _Brought:
-        """Read them. Raises: InvalidRequest for one that cannot be read any more."""
-
-        def loaded(name: str, brought: L) -> L:
-            try:
-                return brought.loaded()
-            except OSError as error:
-                asked = f"a file that cannot be read any more ({error.strerror})"
-                raise InvalidRequest.of([Problem(name, asked, "a readable file")]) from None
-
-        clip = request.source_video
-
-        return cls(
-            loaded("first_frame", request.first_frame) if request.first_frame else None,
-            loaded("last_frame", request.last_frame) if request.last_frame else None,
-            tuple(loaded("reference_images", picture) for picture in request.pictures),
-            loaded("source_video", clip) if clip is not None and whole_clip else clip,
-        )
+FETCH_LEASE_S = 1000.0  # the limit of a download, and some more
 
 
 @define(eq=False)
@@ -105,49 +62,58 @@ class Driver:
     sites: Mapping[str, Site]
     home: Path
     new_id: Callable[[], str]
+    journal: Journal
     jobs: dict[str, Job] = field(factory=dict)
+    _looked_back: bool = False
 
     async def submit(self, plan: Plan) -> Job:
         """Send the first candidate of a plan; returns once its vendor has accepted it.
 
-        Raises: InvalidRequest before anything is sent; OutcomeUnknown where a paid submit got no clear answer.
+        Raises: InvalidRequest, InsufficientCredits and their likes before anything is sent; OutcomeUnknown where a
+            paid submit got no clear answer.
         """
-        request, clock = plan.request, self.sender.clock
+        request = plan.request
         tags = tuple(request.tags.items())
-        job = Job(self.new_id(), self, request, plan, request.save_to, tags, began=clock.monotonic())
+        began = self.sender.clock.monotonic()
+        job = Job(self.new_id(), self, request, plan, request.save_to, tags, began=began)
         job.listen(request.on_event)
-        brought = await self._prepare(job, plan)
-        await job.tell(Planned, plan=plan)
+        await self._look_back(job)
+        submitter = Submitter(self.sender, self.sites, self.home, self.journal, self._keep)
         try:
-            with clock.fail_after(request.deadline):
-                for number in range(len(plan.segments[0].samples)):
-                    await self._send(job, self._order(job, plan, number, brought), plan.first.provider)
-        except TimeoutError:  # a request under way is never cut off, so what is not in the job was not accepted
-            if not job.attempts:
-                raise _too_late(plan, request.deadline) from None
+            await submitter.submit(job, plan)
+        except BaseException:
+            await self.let_go(job)
+            raise
         return job
 
-    def _order(self, job: Job, plan: Plan, number: int, brought: _Brought) -> Order:
-        """The paid call of that number, with nothing left open."""
-        candidate, [segment], request = plan.first, plan.segments, plan.request
-        site = self.sites[candidate.provider]
-        return Order(
-            attempt_id=f"{job.id}-{number + 1}",
-            model=candidate.model,
-            wire_model=site.paths[candidate.model].wire_model,
-            prompt=request.prompt,
-            segment=segment,
-            samples=segment.samples[number],
-            first_frame=brought.first,
-            last_frame=brought.last,
-            references=brought.references,
-            elements=request.elements,
-            shots=request.shots,
-            source=brought.source,
-            negative_prompt=request.negative_prompt,
-            seed=request.seed,
-            options=request.options.get(site.vendor, {}),
-        )
+    def _keep(self, job: Job) -> None:
+        self.jobs[job.id] = job
+
+    def known(self, job_id: str) -> Job | None:
+        """The job of that id, from memory or from the books; None: there is nothing to wait for under that name."""
+        if job_id in self.jobs:
+            return self.jobs[job_id]
+        found = self.journal.job(job_id)
+        ref = job_ref(*found) if found is not None else None
+        return self.resume(ref) if ref is not None else None
+
+    def all_known(self) -> tuple[Job, ...]:
+        """Those in memory, and those that are open in the books and whose provider is configured."""
+        rows = [row for row in self.journal.open_jobs() if row.id not in self.jobs]
+        found = [self.journal.job(row.id) for row in rows]
+        refs = [ref for each in found if each is not None and (ref := job_ref(*each)) is not None]
+        here = [ref for ref in refs if all(attempt.vendor.provider in self.sites for attempt in ref.attempts)]
+        return (*tuple(self.jobs.values()), *(self._of(ref) for ref in here))
+
+    async def _look_back(self, job: Job) -> None:
+        """Tell, at the first paid call, of jobs that an earlier process left open."""
+        if self._looked_back:
+            return
+        self._looked_back = True
+        left = tuple(row.id for row in self.journal.left_open())
+        if left:
+            logger.warning("%d jobs of earlier are still open: client.recover() goes on with them", len(left))
+            await job.tell(LeftOpen, job_ids=left)
 
     def resume(self, ref: JobRef) -> Job:
         """The job of a reference: the one that is known here, or one made from what the reference says.
@@ -161,15 +127,28 @@ class Driver:
                 known = ", ".join(self.sites) or "none"
                 problem = Problem("ref", f"a job at {attempt.vendor.provider!r}", f"a configured provider: {known}")
                 raise InvalidRequest.of([problem], what="The provider of this job is not configured.")
-        attempts = [Attempt(attempt) for attempt in ref.attempts]
-        began = self.sender.clock.monotonic()
-        job = Job(ref.job_id, self, None, None, ref.save_to, ref.tags, attempts, began)
+        job = self._of(ref)
         self.jobs[job.id] = job
         return job
 
+    def _of(self, ref: JobRef) -> Job:
+        attempts = [Attempt(attempt) for attempt in ref.attempts]
+        began = self.sender.clock.monotonic()
+        return Job(ref.job_id, self, None, None, ref.save_to, ref.tags, attempts, began)
+
+    async def let_go(self, job: Job) -> None:
+        """Leave a job that nobody waits for to whoever comes next, in this process or another."""
+        with anyio.CancelScope(shield=True), suppress(LedgerError):
+            await self.journal.release(job.id)
+
     async def step(self, job: Job) -> None:
-        """One look, or one fetch, or the end: whatever the job needs next. Does nothing to a job that has ended."""
+        """One look, or one fetch, or the end: whatever the job needs next. Does nothing to a job that has ended.
+
+        Raises: LedgerError where another process drives it.
+        """
         try:
+            if not await self.journal.claim(job.id, self._longest(job)):
+                raise _elsewhere(job)
             await self._step(job)
         except MultiVideoError as error:
             error.ref = job.ref
@@ -187,6 +166,12 @@ class Driver:
                 await self._give_up(job, attempt, attempt.status)
             return
         await self._finish(job)
+
+    def _longest(self, job: Job) -> float:
+        """For how long the next step may need the job: a fetch takes longer than a look."""
+        made = any(a.status is not None and not a.settled for a in job.attempts)
+        asked = job.request.poll_interval if job.request is not None else None
+        return FETCH_LEASE_S if made else LEASE_S + (asked or 0)
 
     async def look_now(self, job: Job) -> JobStatus:
         """The state of the job's first unfinished attempt, asked now."""
@@ -209,63 +194,6 @@ class Driver:
     def _site(self, attempt: Attempt) -> Site:
         return self.sites[attempt.ref.vendor.provider]
 
-    async def _prepare(self, job: Job, plan: Plan) -> _Brought:
-        """Everything that can fail before money is spent: the target folder, the bytes of what is brought along."""
-        first = plan.first
-        facts = self.sites[first.provider].paths[first.model].mode(plan.segments[0].mode)
-        whole_clip = facts is not None and _goes_as_bytes(plan.request.source_video, facts.clip, first.provider)
-        with self.sender.clock.working():
-            await to_thread.run_sync(prepared, target(job.save_to, self.home, first.model, job.id, 1))
-            return await to_thread.run_sync(_Brought.of, plan.request, whole_clip)
-
-    async def _send(self, job: Job, order: Order, provider: str) -> None:
-        """Send one paid call. The first one's error is the caller's; a later one's leaves the job with fewer takes."""
-        site = self.sites[provider]
-
-        async def record(vendor: VendorRef) -> None:  # from here on the paid job cannot be lost, not even by a cancel
-            job.attempts.append(Attempt(self._attempt_ref(job, order, vendor)))
-            self.jobs[job.id] = job
-
-        try:
-            step = _first_step(site.channel.provider, order)
-            await self.sender.take(site.channel, step, StepKind.SUBMIT, self._told(job, order.attempt_id), record)
-        except MultiVideoError as error:
-            error.job_id, error.attempt_id, error.step = job.id, order.attempt_id, StepKind.SUBMIT.value
-            error.provider = provider
-            if isinstance(error, OutcomeUnknown):
-                logger.warning("outcome of a paid submit is unknown", extra={"job_id": job.id, "provider": provider})
-            if not job.attempts:
-                raise
-            job.shortfalls.append(error)
-            await job.tell(Failed, error=error, attempt_id=order.attempt_id)
-            return
-        await job.tell(
-            Submitted, model=order.model, provider=provider, ref=job.ref, segment=1, attempt_id=order.attempt_id
-        )
-
-    def _attempt_ref(self, job: Job, order: Order, vendor: VendorRef) -> AttemptRef:
-        segment = order.segment
-        quote = job.plan.quote if job.plan is not None else None
-        # rounded up: the holds of all calls together are never less than the quote
-        held = -(-quote.upper_bound.micro_usd * order.samples // sum(segment.samples)) if quote else 0
-        return AttemptRef(
-            attempt_id=order.attempt_id,
-            vendor=vendor,
-            mode=segment.mode.value,
-            resolution=segment.resolution,
-            seconds=segment.seconds,
-            width=segment.width,
-            height=segment.height,
-            fps=segment.fps,
-            audio=segment.audio,
-            samples=order.samples,
-            held_micro_usd=held,
-            submitted_at=self.sender.clock.wall(),
-            file_seconds=segment.file_seconds,
-            file_audio=segment.file_audio,
-            watermark=segment.watermark,
-        )
-
     async def _look(self, job: Job, attempt: Attempt) -> None:
         """Wait for the time of the next look, take it, and tell what was seen."""
         clock, site = self.sender.clock, self._site(attempt)
@@ -273,7 +201,7 @@ class Driver:
             attempt.next_look = clock.monotonic() + self._pace(job, attempt, None)
         wait_s = attempt.next_look - clock.monotonic()
         try:
-            status = await site.poller.look(attempt.ref.vendor, wait_s, self._told(job, attempt.ref.attempt_id))
+            status = await site.poller.look(attempt.ref.vendor, wait_s, job.retried(attempt.ref.attempt_id))
         except ProviderError as error:  # the look failed, the job did not
             error.job_id, error.charged, error.step = job.id, "held", StepKind.POLL.value
             raise
@@ -340,7 +268,7 @@ class Driver:
             for asset in status.assets:
                 if asset.file is not None:
                     asset.file.unlink(missing_ok=True)
-        await self._settle(job, attempt, settled)
+        await self._settle(job, attempt, settled, AttemptState.SUCCEEDED)
 
     async def _take(self, job: Job, attempt: Attempt, status: JobStatus, number: int, settled: Settlement) -> Video:
         ref = attempt.ref
@@ -383,7 +311,7 @@ class Driver:
         why = ""
         for _ in range(FETCHES if asset.file is None else 1):
             try:
-                fetched = await fetch(self.sender, site.channel, asset, path.parent, self._told(job, ref.attempt_id))
+                fetched = await fetch(self.sender, site.channel, asset, path.parent, job.retried(ref.attempt_id))
             except MultiVideoError as error:
                 error.job_id, error.attempt_id, error.step = job.id, ref.attempt_id, StepKind.DOWNLOAD.value
                 raise
@@ -419,11 +347,27 @@ class Driver:
         error.charge = settled.amount
         error.charged = "no" if not settled.amount else "yes" if settled.certainty != "assumed" else "unknown"
         error.cost = f"{error.charged}, {settled.certainty}: {settled.amount}"
+        await self._write_end(job, attempt, settled, AttemptState(kind))
         attempt.error = error
         job.shortfalls.append(error)
-        await self._settle(job, attempt, settled)
+        await self._settled(job, attempt, settled)
 
-    async def _settle(self, job: Job, attempt: Attempt, settled: Settlement) -> None:
+    async def _settle(self, job: Job, attempt: Attempt, settled: Settlement, state: AttemptState) -> None:
+        await self._write_end(job, attempt, settled, state)
+        await self._settled(job, attempt, settled)
+
+    async def _write_end(self, job: Job, attempt: Attempt, settled: Settlement, state: AttemptState) -> None:
+        """Commit 4. What could not be written when it was accepted is written first."""
+        attempt_id = attempt.ref.attempt_id
+        try:
+            if attempt_id in job.unwritten:
+                await self.journal.accepted(attempt_id, job.unwritten.pop(attempt_id))
+            await self.journal.ended(attempt_id, state, settled.amount, settled.certainty)
+        except LedgerError as error:
+            error.job_id, error.attempt_id, error.charged = job.id, attempt_id, "yes"
+            raise
+
+    async def _settled(self, job: Job, attempt: Attempt, settled: Settlement) -> None:
         attempt.settled = True
         job.settlements.append(settled)
         await job.tell(
@@ -436,6 +380,7 @@ class Driver:
 
     async def _finish(self, job: Job) -> None:
         """Every attempt has ended: one video with all its takes, or the first error."""
+        await self.journal.job_ended(job.id, tuple(str(take.path) for take in job.takes))
         if not job.takes:
             job.error = job.shortfalls[0]
             await job.tell(Failed, error=job.error)
@@ -458,63 +403,26 @@ class Driver:
     def _listed(self, job: Job) -> bool:
         return job.plan is not None and job.plan.quote is not None and job.plan.quote.certainty == "documented"
 
-    def _told(self, job: Job, attempt_id: str) -> OnRetry:
-        async def tell(retry: Retry) -> None:
-            await job.tell(
-                Retried,
-                step=retry.step.value,
-                tries=retry.tries,
-                wait_s=retry.wait_s,
-                why=retry.why,
-                attempt_id=attempt_id,
-            )
-
-        return tell
-
-
-def _goes_as_bytes(clip: Clip | None, rule: ClipRule | None, provider: str) -> bool:
-    """Whether a clip is sent itself: not where the vendor takes none, and not one that it made and finds by its id."""
-    if clip is None or rule is None or not rule.files:
-        return False
-    return not (rule.own and clip.handle is not None and clip.handle.ref.provider == provider)
-
-
-def _first_step(provider: Provider, order: Order) -> Step[VendorRef]:
-    """How that provider starts such an order. Raises: UnsupportedFeature where it cannot."""
-    mode = order.segment.mode
-    if mode is Mode.EXTEND:
-        step = provider.extend(order)
-    elif mode in {Mode.EDIT, Mode.REMIX, Mode.MOTION}:
-        step = provider.edit(order)
-    else:
-        return provider.submit(order)
-    if step is None:
-        problem = Problem(
-            "source_video", f"mode {mode}", f"what {provider.name} can do", f"{provider.name} has no {mode}."
-        )
-        raise UnsupportedFeature.of([problem], provider=provider.name)
-    return step
-
 
 def _ordered(asset: Asset, ref: AttemptRef) -> Asset:
     """The copy of a take that was ordered: with the vendor's visible mark, or without."""
     return evolve(asset, url=asset.marked_url) if ref.watermark and asset.marked_url is not None else asset
 
 
+def _elsewhere(job: Job) -> LedgerError:
+    return LedgerError(
+        f"Job {job.id} is driven by another process just now.",
+        hint="wait for it there, or wait here again once that process has ended",
+        charged="held",
+        retryable=True,
+        job_id=job.id,
+    )
+
+
 def _shares(amount: Credits, takes: int) -> list[Credits]:
     """An amount divided among takes, to the last micro-USD."""
     each, rest = divmod(amount.micro_usd, max(1, takes))
     return [Credits(micro_usd=each + (number < rest)) for number in range(takes)]
-
-
-def _too_late(plan: Plan, deadline: float | None) -> ProviderUnavailable:
-    return ProviderUnavailable(
-        f"{plan.provider} did not take the job within {deadline:g} s.",
-        asked=f"deadline={deadline:g}",
-        hint="try again, or allow more time: it may be short of slots",
-        cost="no, nothing was accepted",
-        provider=plan.provider,
-    )
 
 
 def _mismatch(job: Job, video: Video) -> DeliverableMismatch | None:

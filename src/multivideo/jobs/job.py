@@ -12,7 +12,8 @@ import anyio
 from attrs import define, field
 
 from ..errors import MultiVideoError, StillRunning, UnsupportedFeature
-from ..values.events import Event, Failed, Finished
+from ..transport.sender import OnRetry, Retry
+from ..values.events import Event, Failed, Finished, Retried
 from ..values.plan import Plan
 from ..values.refs import AttemptRef, JobRef
 from ..values.request import VideoRequest
@@ -66,6 +67,10 @@ class Job:
     takes: list[Video] = field(factory=list, repr=False)
     settlements: list[Settlement] = field(factory=list, repr=False)
     shortfalls: list[MultiVideoError] = field(factory=list, repr=False)
+    unknown: bool = field(default=False, repr=False)
+    """A paid call of it left, and nobody knows what became of it."""
+    unwritten: dict[str, str] = field(factory=dict, repr=False)
+    """Ids of accepted calls that the ledger could not take yet, by attempt."""
     _events: deque[Event] = field(factory=lambda: deque(maxlen=REPLAYED), repr=False)
     _sequence: int = field(default=0, repr=False)
     _on_event: Callable[[Event], Any] | None = field(default=None, repr=False)
@@ -101,6 +106,9 @@ class Job:
                     await self._step()
         except TimeoutError:
             raise self._still_running() from None
+        finally:
+            if self.state == "open":
+                await self._driver.let_go(self)
         if self.video is None:
             raise self.error or AssertionError("a job that is not open has a video or an error")
         return self.video
@@ -145,6 +153,21 @@ class Job:
             if not self._told_trouble:
                 self._told_trouble = True
                 logger.warning("on_event raised %s; the job goes on", type(error).__name__, extra={"job_id": self.id})
+
+    def retried(self, attempt_id: str) -> OnRetry:
+        """What tells that a step of an attempt failed at no cost and is tried again."""
+
+        async def tell(retry: Retry) -> None:
+            await self.tell(
+                Retried,
+                step=retry.step.value,
+                tries=retry.tries,
+                wait_s=retry.wait_s,
+                why=retry.why,
+                attempt_id=attempt_id,
+            )
+
+        return tell
 
     def __str__(self) -> str:
         where = ", ".join(f"{a.ref.vendor.model}@{a.ref.vendor.provider}" for a in self.attempts)

@@ -9,22 +9,25 @@ beyond them is written to `overdraft`.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from ..errors import BudgetExceeded, InsufficientCredits, InvalidRequest, LedgerError, Problem
 from ..values.credits import Credits, dollars
 from . import sql
-from .records import MOVES, AttemptRow, AttemptState, Budget, Entry, JobRow, NewAttempt, NewJob
-from .store import Db, Row
+from .audit import verify
+from .records import CHARGED, MOVES, UNCHARGED, AttemptRow, AttemptState, Budget, JobRow, NewAttempt, NewJob
+from .rows import GENESIS, attempt_of, budget_of, entry_of, job_of, link
+from .store import Db
 
 __all__ = [
     "accept",
     "add_budget",
     "attempt_of",
+    "attempt_row",
     "balance",
+    "budget_of",
     "claim",
     "end",
     "end_job",
@@ -39,11 +42,12 @@ __all__ = [
     "resolve",
     "sending",
     "unknown",
+    "verify",
     "void",
 ]
 
 FUNDING, WALLET, HELD, OVERDRAFT = "funding", "wallet", "held", "overdraft"
-GENESIS = "0" * 64
+BILLED = frozenset({"settle", "overage"})
 ZERO = Credits(micro_usd=0)
 
 
@@ -68,7 +72,7 @@ def prepare(db: Db, job: NewJob, attempt: NewAttempt, *, now_ms: int, owner: str
     if fresh is not None:
         for name, value in job.tags.items():
             db.all(sql.ADD_TAG, job_id=job.id, name=name, value=value)
-    elif (known := _job(db, job.id)).request_print != job.request_print:
+    elif ((known := _job(db, job.id)).request_print, known.tags) != (job.request_print, dict(job.tags)):
         raise _other_content("job", known.id)
     added = db.one(
         sql.ADD_ATTEMPT,
@@ -82,9 +86,12 @@ def prepare(db: Db, job: NewJob, attempt: NewAttempt, *, now_ms: int, owner: str
     )
     if added is None:
         row = _attempt(db, attempt.id)
-        if (row.job_id, row.call, row.held) != (attempt.job_id, attempt.call, attempt.held):
+        written = (row.job_id, row.provider, row.model, row.call, row.held)
+        if written != (attempt.job_id, attempt.provider, attempt.model, attempt.call, attempt.held):
             raise _other_content("attempt", row.id)
         return
+    if fresh is None:  # else nobody would find what a job still has open that is taken for ended
+        db.all(sql.REOPEN_JOB, id=job.id, owner=owner, lease_ms=lease_ms)
     _hold(db, job, attempt, now_ms, live)
 
 
@@ -135,7 +142,7 @@ def _when(period: str) -> str:
 
 
 def sending(db: Db, attempt_id: str, *, now_ms: int) -> None:
-    """Commit 2: from here on a byte may have left."""
+    """Commit 2: from here on a byte may have left. Refused the second time: who comes second must not send."""
     if db.one(sql.SENDING, id=attempt_id, now=now_ms) is None:
         raise _cannot(db, attempt_id, AttemptState.SENDING)
 
@@ -157,11 +164,12 @@ def unknown(db: Db, attempt_id: str, said: str) -> None:
 
 def void(db: Db, attempt_id: str, state: AttemptState, said: str, *, now_ms: int, live: bool) -> None:
     """The end of an attempt that made no job: its hold is given back."""
-    row = _closing(db, attempt_id, state)
+    row = _closing(db, attempt_id, state, UNCHARGED)
     if row is None:
         return
     _ended(db, row, state, ZERO, None, said, now_ms)
     _enter(db, "void", WALLET, HELD, row.held, now_ms, live, attempt_id=attempt_id, note=state.value)
+    _repay(db, now_ms, live)
     _give_back(db, attempt_id, row.held)
 
 
@@ -178,9 +186,14 @@ def end(
     note: str | None = None,
     by: str | None = None,
 ) -> None:
-    """Commit 4: the end of an attempt together with what it cost. The same once more changes nothing."""
-    row = _closing(db, attempt_id, state)
+    """Commit 4: the end of an attempt together with what it cost. The same once more changes nothing.
+
+    Raises: LedgerError where its state cannot be followed by that one, or it has ended at another cost.
+    """
+    row = _closing(db, attempt_id, state, CHARGED)
     if row is None:
+        if _settled(db, attempt_id) != (charge, certainty):
+            raise _other_content("the end of attempt", attempt_id)
         return
     _ended(db, row, state, charge, certainty, said, now_ms)
     spent = f"spent:{row.provider}"
@@ -189,9 +202,17 @@ def end(
     _enter(db, "settle", spent, HELD, within, now_ms, live, **facts)
     if row.held > within:
         _enter(db, "release", WALLET, HELD, row.held - within, now_ms, live, attempt_id=attempt_id)
+        _repay(db, now_ms, live)
     if charge > row.held:
         _overage(db, spent, charge - row.held, now_ms, live, facts)
     _give_back(db, attempt_id, row.held - charge)
+
+
+def _settled(db: Db, attempt_id: str) -> tuple[Credits, str | None]:
+    """What an attempt cost when it ended, before anything was given back or corrected, and how sure that was."""
+    lines = [line for line in map(entry_of, db.all(sql.ENTRIES_OF, attempt_id=attempt_id)) if line.kind in BILLED]
+    certainty = next(line.certainty for line in lines if line.kind == "settle")
+    return sum((line.amount for line in lines if line.certainty == certainty), ZERO), certainty
 
 
 def _overage(db: Db, spent: str, more: Credits, now_ms: int, live: bool, facts: Mapping[str, Any]) -> None:
@@ -203,12 +224,12 @@ def _overage(db: Db, spent: str, more: Credits, now_ms: int, live: bool, facts: 
         _enter(db, "overage", spent, OVERDRAFT, more - here, now_ms, live, **facts)
 
 
-def _closing(db: Db, attempt_id: str, state: AttemptState) -> AttemptRow | None:
+def _closing(db: Db, attempt_id: str, state: AttemptState, ends: Set[AttemptState]) -> AttemptRow | None:
     """The attempt, if that state may follow its own; None: it has ended in this very state already."""
     row = _attempt(db, attempt_id)
-    if row.state is state:
+    if row.state is state and state in ends:
         return None
-    if state not in MOVES.get(row.state, frozenset()):
+    if state not in MOVES.get(row.state, frozenset()) & ends:
         raise _cannot(db, attempt_id, state)
     return row
 
@@ -243,6 +264,8 @@ def resolve(db: Db, attempt_id: str, outcome: str, *, by: str, note: str, now_ms
     if row is None:
         problem = Problem("attempt_id", repr(attempt_id[:60]), "an id of client.credits.unresolved()")
         raise InvalidRequest.of([problem])
+    if outcome not in {"charged", "not_charged"}:
+        raise InvalidRequest.of([Problem("outcome", repr(outcome), '"charged" or "not_charged"')])
     if row.state is AttemptState.UNKNOWN and outcome == "not_charged":
         void(db, attempt_id, AttemptState.ABSENT, f"by {by}: {note}", now_ms=now_ms, live=live)
     elif row.state is AttemptState.UNKNOWN:
@@ -255,13 +278,15 @@ def resolve(db: Db, attempt_id: str, outcome: str, *, by: str, note: str, now_ms
 
 
 def _correct(db: Db, row: AttemptRow, outcome: str, *, by: str, note: str, now_ms: int, live: bool) -> None:
-    was, now = row.charge or ZERO, row.held if outcome == "charged" else ZERO
+    was = row.charge or ZERO
+    now = (was or row.held) if outcome == "charged" else ZERO  # a charge that was assumed is confirmed as it stands
     spent = f"spent:{row.provider}"
     facts: dict[str, Any] = {"attempt_id": row.id, "certainty": "reported", "note": note, "by": by}
     if now > was:
         _overage(db, spent, now - was, now_ms, live, facts)
     else:
         _enter(db, "refund", WALLET, spent, was - now, now_ms, live, **facts)
+        _repay(db, now_ms, live)
     db.all(sql.SET_CHARGE, id=row.id, charge=now.micro_usd, certainty="reported")
     _give_back(db, row.id, was - now)
 
@@ -275,14 +300,28 @@ def refund(
     if row.ended_ms is None or not ZERO < amount <= charge:
         raise InvalidRequest.of([Problem("amount", dollars(amount), f"more than 0 and at most {dollars(charge)}")])
     _enter(db, "refund", WALLET, f"spent:{row.provider}", amount, now_ms, live, attempt_id=attempt_id, note=note, by=by)
+    _repay(db, now_ms, live)
     db.all(sql.SET_CHARGE, id=row.id, charge=(charge - amount).micro_usd, certainty=row.certainty)
     _give_back(db, row.id, amount)
 
 
 def fund(db: Db, amount: Credits, note: str, *, now_ms: int, live: bool) -> None:
-    """Put credits into the account: from now on it is prepaid. What was overdrawn is paid back first."""
+    """Put credits into the account: from now on it is prepaid. What was overdrawn is paid back first.
+
+    What was spent or is held without funds, and is more than these, is overdrawn from now on.
+    """
+    if amount <= ZERO:
+        raise InvalidRequest.of([Problem("amount", dollars(amount), "more than nothing")])
     _enter(db, "fund", WALLET, FUNDING, amount, now_ms, live, note=note)
-    owed = min(balance(db, OVERDRAFT) * -1, balance(db, WALLET))
+    left = balance(db, WALLET)
+    if left < ZERO:
+        _enter(db, "adjust", WALLET, OVERDRAFT, -left, now_ms, live, note="spent or held before there were funds")
+    _repay(db, now_ms, live)
+
+
+def _repay(db: Db, now_ms: int, live: bool) -> None:
+    """What came into the wallet pays back first what was overdrawn."""
+    owed = min(-balance(db, OVERDRAFT), balance(db, WALLET))
     if owed > ZERO:
         _enter(db, "adjust", OVERDRAFT, WALLET, owed, now_ms, live, note="overdraft paid back")
 
@@ -302,7 +341,10 @@ def add_budget(db: Db, budget: Budget, *, now_ms: int) -> None:
 
 
 def end_job(db: Db, job_id: str, files: tuple[str, ...], *, now_ms: int) -> None:
-    """Nothing more is to be done for a job: its files lie where they belong, or it has failed for good."""
+    """Nothing more is to be done for a job: its files lie where they belong, or it has failed for good.
+
+    A job with an attempt that may still be sent or finished stays open, so that recovery finds it.
+    """
     db.all(sql.END_JOB, id=job_id, files=json.dumps(list(files)), now=now_ms)
 
 
@@ -364,13 +406,16 @@ def _enter(
         by_whom=by,
         chain=link(chain, facts),
     )
-    db.all(sql.ADD_BALANCE, account=debit, micro=amount.micro_usd)
-    db.all(sql.ADD_BALANCE, account=credit, micro=-amount.micro_usd)
+    _add(db, debit, amount)
+    _add(db, credit, -amount)
 
 
-def link(before: str, facts: tuple[Any, ...]) -> str:
-    """The link of an entry to the one before it, so that a line that is changed or taken out is seen."""
-    return hashlib.sha256(f"{before}{json.dumps(facts)}".encode()).hexdigest()
+def _add(db: Db, account: str, amount: Credits) -> None:
+    [[micro]] = db.all(sql.ADD_BALANCE, account=account, micro=amount.micro_usd)
+    if not isinstance(micro, int):  # SQLite would go on with a float, which is not exact
+        raise LedgerError(
+            f"The account {account!r} would pass what the books can hold.", hint="9.2 trillion US dollars"
+        )
 
 
 def period_of(period: str, at_ms: int) -> str:
@@ -383,76 +428,6 @@ def attempt_row(db: Db, attempt_id: str) -> AttemptRow | None:
     """The attempt of that id, None: there is none."""
     row = db.one(sql.ATTEMPT, id=attempt_id)
     return None if row is None else attempt_of(row)
-
-
-def attempt_of(row: Row) -> AttemptRow:
-    """A row of attempts."""
-    held, charge = row[7], row[8]
-    return AttemptRow(
-        id=row[0],
-        job_id=row[1],
-        state=AttemptState(row[2]),
-        provider=row[3],
-        model=row[4],
-        call=row[5],
-        remote_id=row[6],
-        held=Credits(micro_usd=held),
-        charge=None if charge is None else Credits(micro_usd=charge),
-        certainty=row[9],
-        said=row[10],
-        prepared_ms=row[11],
-        sent_ms=row[12],
-        accepted_ms=row[13],
-        ended_ms=row[14],
-    )
-
-
-def job_of(row: Row) -> JobRow:
-    """A row of jobs."""
-    return JobRow(
-        id=row[0],
-        created_ms=row[1],
-        request_print=row[2],
-        prompt_print=row[3],
-        brief=row[4],
-        save_to=row[5],
-        tags=json.loads(row[6]),
-        files=tuple(json.loads(row[7])),
-        ended_ms=row[8],
-        owner=row[9],
-        lease_ms=row[10],
-        epoch=row[11],
-    )
-
-
-def entry_of(row: Row) -> Entry:
-    """A row of entries."""
-    return Entry(
-        number=row[0],
-        kind=row[1],
-        debit=row[2],
-        credit=row[3],
-        amount=Credits(micro_usd=row[4]),
-        attempt_id=row[5],
-        at_ms=row[6],
-        live=bool(row[7]),
-        certainty=row[8],
-        note=row[9],
-        by=row[10],
-        chain=row[11],
-    )
-
-
-def budget_of(row: Row) -> Budget:
-    """A row of budgets."""
-    return Budget(
-        id=row[0],
-        amount=Credits(micro_usd=row[1]),
-        period=row[2],
-        model=row[3],
-        provider=row[4],
-        tags=json.loads(row[5]),
-    )
 
 
 def _job(db: Db, job_id: str) -> JobRow:

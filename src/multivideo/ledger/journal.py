@@ -9,11 +9,12 @@ from attrs import define, evolve, field
 
 from ..clock import Clock
 from ..values.credits import Credits
-from . import book, sql
+from . import book, reports, sql
 from .committer import Committer
 from .ledger import print_of
-from .owner import is_dead, owner
+from .owner import is_dead, owner, same_process
 from .records import AttemptRow, AttemptState, JobRow, NewAttempt, NewJob
+from .reports import Unresolved
 from .store import Db, Store
 
 __all__ = ["LEASE_S", "Journal"]
@@ -30,7 +31,8 @@ class Journal:
     clock: Clock
     owner: str = field(factory=owner)
     _committer: Committer = field(init=False)
-    _renewed: dict[str, float] = field(factory=dict)
+    _leases: dict[str, float] = field(factory=dict)
+    """Until when, by the monotonic clock, a job is this client's."""
 
     def __attrs_post_init__(self) -> None:
         self._committer = Committer(self.store, self.clock)
@@ -46,11 +48,17 @@ class Journal:
                 job, request_print=print_of(db, job.request_print), prompt_print=print_of(db, job.prompt_print)
             )
             book.prepare(
-                db, hidden, attempt, now_ms=self._now(), owner=self.owner, lease_ms=self._until(), live=self.store.live
+                db,
+                hidden,
+                attempt,
+                now_ms=self._now(),
+                owner=self.owner,
+                lease_ms=self._until(LEASE_S),
+                live=self.store.live,
             )
 
         await self._committer.write(work)
-        self._renewed[job.id] = self.clock.monotonic()
+        self._leases[job.id] = self.clock.monotonic() + LEASE_S
 
     async def sending(self, attempt_id: str) -> None:
         """Commit 2: before the first byte."""
@@ -72,37 +80,43 @@ class Journal:
         self, attempt_id: str, state: AttemptState, charge: Credits, certainty: str, said: str | None = None
     ) -> None:
         """Commit 4: the end state and what it cost, together."""
-        await self._write(
-            lambda db: book.end(
-                db, attempt_id, state, charge, certainty, said, now_ms=self._now(), live=self.store.live
-            )
-        )
+
+        def work(db: Db) -> None:
+            if book.attempt_row(db, attempt_id) is None:
+                return  # paid by another ledger, which knows it
+            book.end(db, attempt_id, state, charge, certainty, said, now_ms=self._now(), live=self.store.live)
+
+        await self._write(work)
 
     async def job_ended(self, job_id: str, files: Sequence[str]) -> None:
         """Nothing more is to be done for a job."""
         await self._write(lambda db: book.end_job(db, job_id, tuple(files), now_ms=self._now()))
-        self._renewed.pop(job_id, None)
+        self._leases.pop(job_id, None)
 
-    async def claim(self, job_id: str) -> bool:
-        """Take a job over, or keep it: False where another process drives it. Asks the books every 20 s only."""
-        if self.clock.monotonic() - self._renewed.get(job_id, float("-inf")) < RENEW_S:
+    async def claim(self, job_id: str, seconds: float = LEASE_S) -> bool:
+        """Take a job over, or keep it, for that long: False where another process drives it.
+
+        The books are asked only where what is left of the lease is too short.
+        """
+        left = self._leases.get(job_id, float("-inf")) - self.clock.monotonic()
+        if left > seconds - RENEW_S:
             return True
 
         def work(db: Db) -> bool:
             row = db.one(sql.JOB, id=job_id)
             if row is None or (job := book.job_of(row)).ended_ms is not None:
                 return True  # not of these books, or nothing left to drive
-            dead = job.owner if is_dead(job.owner) else None
-            return book.claim(db, job_id, self.owner, dead=dead, now_ms=self._now(), until_ms=self._until())
+            dead = job.owner if is_dead(job.owner) or same_process(job.owner, self.owner) else None
+            return book.claim(db, job_id, self.owner, dead=dead, now_ms=self._now(), until_ms=self._until(seconds))
 
         mine = await self._committer.write(work)
         if mine:
-            self._renewed[job_id] = self.clock.monotonic()
+            self._leases[job_id] = self.clock.monotonic() + seconds
         return mine
 
     async def release(self, job_id: str) -> None:
         """Let go of a job, so that any process may drive it on."""
-        if self._renewed.pop(job_id, None) is not None:
+        if self._leases.pop(job_id, None) is not None:
             await self._write(lambda db: book.release(db, job_id, self.owner))
 
     def job(self, job_id: str) -> tuple[JobRow, tuple[AttemptRow, ...]] | None:
@@ -116,6 +130,15 @@ class Journal:
             return book.job_of(row), attempts
 
         return self.store.read(work, None)
+
+    def left_open(self) -> tuple[JobRow, ...]:
+        """Open jobs that no living process drives."""
+        now = self._now()
+        return tuple(job for job in self.open_jobs() if job.owner is None or job.lease_ms <= now or is_dead(job.owner))
+
+    def unresolved(self) -> tuple[Unresolved, ...]:
+        """Every attempt whose outcome or cost is not known for certain."""
+        return self.store.read(reports.unresolved, ())
 
     def open_jobs(self) -> tuple[JobRow, ...]:
         """Every job that is not at its end, oldest first."""
@@ -131,5 +154,5 @@ class Journal:
     def _now(self) -> int:
         return int(self.clock.wall() * 1000)
 
-    def _until(self) -> int:
-        return int((self.clock.wall() + LEASE_S) * 1000)
+    def _until(self, seconds: float) -> int:
+        return int((self.clock.wall() + seconds) * 1000)

@@ -8,7 +8,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["is_dead", "owner"]
+__all__ = ["is_dead", "owner", "same_process"]
 
 
 def owner() -> str:
@@ -30,6 +30,11 @@ def is_dead(name: str | None) -> bool:
         return False
     now = _began(int(pid))
     return bool(began and now) and began != now
+
+
+def same_process(one: str | None, other: str | None) -> bool:
+    """Whether two owners are clients of one process, which may hand jobs to each other."""
+    return bool(one) and _parts(one) == _parts(other)
 
 
 def _parts(name: str | None) -> tuple[str, str, str]:

@@ -9,7 +9,19 @@ from attrs import field, frozen
 
 from ..values.credits import Credits
 
-__all__ = ["MOVES", "OPEN", "AttemptRow", "AttemptState", "Budget", "Entry", "JobRow", "NewAttempt", "NewJob"]
+__all__ = [
+    "CHARGED",
+    "MOVES",
+    "OPEN",
+    "UNCHARGED",
+    "AttemptRow",
+    "AttemptState",
+    "Budget",
+    "Entry",
+    "JobRow",
+    "NewAttempt",
+    "NewJob",
+]
 
 
 class AttemptState(StrEnum):
@@ -38,6 +50,10 @@ MOVES: Mapping[AttemptState, frozenset[AttemptState]] = {
 `sending` as void where it is proven that nothing left this machine."""
 
 OPEN = frozenset(MOVES)
+CHARGED = frozenset({_S.SUCCEEDED, _S.FAILED, _S.FILTERED})
+"""Ends with a price, be it nothing: the vendor had made the job its own."""
+UNCHARGED = frozenset({_S.REJECTED, _S.ABSENT, _S.VOID})
+"""Ends without: no job was made."""
 
 
 @frozen(kw_only=True)

@@ -107,7 +107,10 @@ TRIGGERS = """
 CREATE TRIGGER entries_stay BEFORE UPDATE ON entries
 BEGIN SELECT RAISE(ABORT, 'an entry is never changed'); END;
 CREATE TRIGGER entries_last BEFORE DELETE ON entries
-BEGIN SELECT RAISE(ABORT, 'an entry is never deleted'); END
+BEGIN SELECT RAISE(ABORT, 'an entry is never deleted'); END;
+CREATE TRIGGER entries_follow BEFORE INSERT ON entries
+WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM entries)
+BEGIN SELECT RAISE(ABORT, 'an entry follows the last one'); END
 """
 """What SQLite itself refuses. PostgreSQL takes the rights to change and to delete away instead."""
 
@@ -123,6 +126,7 @@ VALUES (:id, :now, :request_print, :prompt_print, :brief, :save_to, :tags, :owne
 ON CONFLICT (id) DO NOTHING RETURNING id
 """
 ADD_TAG = "INSERT INTO job_tags (job_id, name, value) VALUES (:job_id, :name, :value)"
+TAGS_OF = "SELECT name, value FROM job_tags WHERE job_id = :job_id ORDER BY name"
 JOB = """
 SELECT id, created_ms, request_print, prompt_print, brief, save_to, tags, files, ended_ms, owner, lease_ms, epoch
 FROM jobs WHERE id = :id
@@ -131,9 +135,19 @@ JOBS = """
 SELECT id, created_ms, request_print, prompt_print, brief, save_to, tags, files, ended_ms, owner, lease_ms, epoch
 FROM jobs ORDER BY created_ms, id
 """
+JOBS_AFTER = JOBS.replace("ORDER BY created_ms, id", "WHERE id > :after ORDER BY id LIMIT :most")
 OPEN_JOBS = JOBS.replace("ORDER BY", "WHERE ended_ms IS NULL ORDER BY")
 LIKE_JOBS = JOBS.replace("ORDER BY", "WHERE request_print = :request_print ORDER BY")
-END_JOB = "UPDATE jobs SET ended_ms = :now, files = :files, owner = NULL, lease_ms = 0 WHERE id = :id RETURNING id"
+END_JOB = """
+UPDATE jobs SET ended_ms = :now, files = :files, owner = NULL, lease_ms = 0
+WHERE id = :id AND NOT EXISTS (
+    SELECT 1 FROM attempts WHERE job_id = :id AND state IN ('prepared', 'sending', 'accepted')
+) RETURNING id
+"""
+REOPEN_JOB = """
+UPDATE jobs SET ended_ms = NULL, owner = :owner, lease_ms = :lease_ms, epoch = epoch + 1
+WHERE id = :id AND ended_ms IS NOT NULL RETURNING id
+"""
 
 CLAIM = """
 UPDATE jobs SET owner = :owner, lease_ms = :until, epoch = epoch + 1
@@ -152,8 +166,8 @@ ATTEMPT_COLUMNS = (
     "prepared_ms, sent_ms, accepted_ms, ended_ms"
 )
 ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE id = :id"
+ATTEMPTS_AFTER = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE id > :after ORDER BY id LIMIT :most"
 ATTEMPTS_OF = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = :job_id ORDER BY prepared_ms, id"
-OPEN_ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE ended_ms IS NULL ORDER BY prepared_ms, id"
 SENDING = "UPDATE attempts SET state = 'sending', sent_ms = :now WHERE id = :id AND state = 'prepared' RETURNING id"
 ACCEPTED = """
 UPDATE attempts SET state = 'accepted', remote_id = :remote_id, accepted_ms = :now
@@ -173,11 +187,11 @@ ADD_ENTRY = f"""
 INSERT INTO entries ({ENTRY_COLUMNS})
 VALUES (:number, :kind, :debit, :credit, :amount, :attempt_id, :now, :live, :certainty, :note, :by_whom, :chain)
 """
-ENTRIES = f"SELECT {ENTRY_COLUMNS} FROM entries ORDER BY number"
+ENTRIES_AFTER = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE number > :after ORDER BY number LIMIT :most"
 ENTRIES_OF = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE attempt_id = :attempt_id ORDER BY number"
 ADD_BALANCE = """
 INSERT INTO balances (account, micro) VALUES (:account, :micro)
-ON CONFLICT (account) DO UPDATE SET micro = balances.micro + excluded.micro
+ON CONFLICT (account) DO UPDATE SET micro = balances.micro + excluded.micro RETURNING micro
 """
 BALANCE = "SELECT micro FROM balances WHERE account = :account"
 BALANCES = "SELECT account, micro FROM balances ORDER BY account"
@@ -200,4 +214,8 @@ WHERE budget_id = :id AND period = :period RETURNING micro
 BUDGET_USES = "SELECT budget_id, period, micro FROM budget_use ORDER BY budget_id, period"
 HOLD_BUDGET = "INSERT INTO budget_holds (attempt_id, budget_id, period) VALUES (:attempt_id, :id, :period)"
 BUDGETS_HELD = "SELECT budget_id, period FROM budget_holds WHERE attempt_id = :attempt_id"
-EVERY_BUDGET_HELD = "SELECT attempt_id, budget_id, period FROM budget_holds"
+BUDGET_COSTS = """
+SELECT h.budget_id, h.period, SUM(COALESCE(a.charge_micro, a.held_micro))
+FROM budget_holds h JOIN attempts a ON a.id = h.attempt_id
+GROUP BY h.budget_id, h.period ORDER BY h.budget_id, h.period
+"""

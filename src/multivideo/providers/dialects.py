@@ -48,6 +48,8 @@ class Dialect:
     """Whether a fault told in the vendor's envelope is the vendor's own word about this very request."""
     uploads: bool
     """Whether a clip to extend or to change may come as a file."""
+    once: Mapping[str, str] = field(factory=dict, hash=False)
+    """Headers of a paid request, that tell a server between us and the vendor not to send it on a second time."""
     characters_by_model: bool
     """Whether making a character says for which model: a gateway finds by it where to keep the character."""
 
@@ -62,14 +64,16 @@ DIALECTS: Mapping[str, Dialect] = {
         uploads=True,
         characters_by_model=False,
     ),
-    # LiteLLM hands a picture on as a file only; its list asks one upstream vendor alone, and most have none; and it
-    # tries again by itself, so that "unavailable" may be said of a second try after a first one that made a job.
+    # LiteLLM hands a picture on as a file only; its list asks one upstream vendor alone, and most have none; and unless
+    # told not to it tries again by itself: after a lost answer it was seen to make a second job, and to tell of one.
+    # It may still fall back to another deployment, so that "unavailable" need not be said of the first one asked.
     "litellm": Dialect(
         pictures=("file",),
         lists=False,
         probe="/models",
         own_errors=False,
         uploads=False,
+        once={"x-litellm-num-retries": "0"},
         characters_by_model=True,
     ),
 }

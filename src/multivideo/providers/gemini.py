@@ -111,6 +111,7 @@ class GeminiBackend:
     base_url: str = _GOOGLE
     family = "veo-gemini"
     rules = RULES
+    looks_up_by_id = False
 
     @property
     def origins(self) -> tuple[str, ...]:

@@ -117,6 +117,7 @@ class KlingBackend:
     region: str = field(default="singapore")
     family = "kling"
     rules = RULES
+    looks_up_by_id = True  # the attempt id went along
 
     @property
     def origins(self) -> tuple[str, ...]:

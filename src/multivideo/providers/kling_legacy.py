@@ -141,6 +141,7 @@ class KlingLegacyBackend:
     region: str = field(default="singapore")
     family = "kling-legacy"
     rules = RULES
+    looks_up_by_id = True  # the attempt id went along
 
     @property
     def origins(self) -> tuple[str, ...]:

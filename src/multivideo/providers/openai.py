@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from json import JSONDecoder
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from attrs import frozen
 
 from ..errors import (
+    AuthenticationFailed,
     ContentFiltered,
     DownloadFailed,
     GenerationFailed,
@@ -84,6 +86,8 @@ RULES: tuple[AnswerRule, ...] = (
         (400, 402, 403, 429), ("insufficient_quota", "billing_hard_limit_reached"), Answer.REJECTED, RateLimited
     ),
     AnswerRule((400, 403, 404), ("model_not_found", "model_not_available"), Answer.REJECTED, UnsupportedFeature),
+    # LiteLLM of a key that it does not know, where it has no database of its users' keys (seen in 1.106.2)
+    AnswerRule((400,), ("no_db_connection",), Answer.REJECTED, AuthenticationFailed),
     *HTTP_RULES,
 )
 
@@ -163,6 +167,7 @@ class OpenAIVideosBackend:
     dialect: Dialect = DIALECTS["openai"]
     family = "openai-videos"
     rules = RULES
+    looks_up_by_id = False
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -202,7 +207,7 @@ class OpenAIVideosBackend:
             "POST",
             f"{self.base_url}/videos",
             **self._body(order, form),
-            headers={"Idempotency-Key": order.attempt_id},
+            headers={"Idempotency-Key": order.attempt_id, **self.dialect.once},
             resend=Resend.IF_UNSENT,
         )
         reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Made, r).id))
@@ -320,11 +325,13 @@ class OpenAIVideosBackend:
         except Unreadable:
             body = _Refusal()
         try:
-            error = read(_Error, body.error)
+            error = _innermost(read(_Error, body.error))
         except Unreadable:  # somebody else's words: the status alone counts
             said = Said(message=_foreign(body), retry_after=wait)
         else:
-            code = code_word(error.code) or error.type or ""
+            code = code_word(error.code)
+            if code in {"", str(response.status)}:  # a gateway's code that repeats the status says nothing
+                code = error.type or ""
             said = Said(code, error.message or _foreign(body), own=bool(code or error.message), retry_after=wait)
             hint = _OTHER_FORM if error.param == "input_reference" and code == "invalid_type" else ""
         own = said.own and self.dialect.own_errors
@@ -402,7 +409,7 @@ class OpenAIVideosBackend:
             f"{self.base_url}{path}",
             json=None if uploads else body,
             parts=tuple(_parts(body)) if uploads else (),
-            headers={"Idempotency-Key": order.attempt_id},
+            headers={"Idempotency-Key": order.attempt_id, **self.dialect.once},
             resend=Resend.IF_UNSENT,
         )
         reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Made, r).id))
@@ -486,6 +493,17 @@ def _named(page: _Page) -> list[tuple[_Video, Any]]:
             continue
         found.append((video, raw))
     return found
+
+
+def _innermost(error: _Error) -> _Error:
+    """The vendor's own error, which LiteLLM hands on as text within its message; else the error as it is."""
+    message = error.message or ""
+    start = message.find('{"error"')
+    try:
+        inner, _ = JSONDecoder().raw_decode(message, start) if start >= 0 else (None, 0)
+        return read(_Error, read(_Refusal, inner).error)
+    except (ValueError, RecursionError):
+        return error
 
 
 def _foreign(body: _Refusal) -> str:

@@ -124,6 +124,7 @@ class VertexBackend:
     storage_url: str = "https://storage.googleapis.com/storage/v1"
     family = "veo-vertex"
     rules = RULES
+    looks_up_by_id = False
 
     @property
     def origins(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ __all__ = [
     "Event",
     "Failed",
     "Finished",
+    "LeftOpen",
     "Planned",
     "Progress",
     "Retried",
@@ -34,6 +35,13 @@ class Event:
     at: float
     segment: int | None = None
     attempt_id: str | None = None
+
+
+@frozen(kw_only=True)
+class LeftOpen(Event):
+    """An earlier process left paid jobs behind: `client.recover()` goes on with them. Told once, at the first call."""
+
+    job_ids: tuple[str, ...]
 
 
 @frozen(kw_only=True)

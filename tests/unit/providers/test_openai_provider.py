@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -733,6 +734,35 @@ def test_a_gateways_unavailable_proves_nothing_and_its_other_refusals_do(answer:
         with pytest.raises(kind) as refused:
             read(answer(f"litellm/{name}"))
         assert type(refused.value) is kind, name
+
+
+def test_litellm_is_told_to_send_nothing_on_a_second_time(order: Orders) -> None:
+    sent = [backend.submit(order("sora-2")).last(()).request.headers for backend in (OPENAI, LITELLM)]
+    assert [headers.get("x-litellm-num-retries") for headers in sent] == [None, "0"]
+
+
+LITELLM_BLOCK = json.dumps({"error": {"message": "Not this.", "type": "x", "param": None, "code": "sentinel_block"}})
+LITELLM_TAIL = "\n\nLiteLLM: model group 'sora-2' failed with the error above."
+
+
+@pytest.mark.parametrize(
+    ("message", "type_", "kind"),
+    [
+        (f"litellm.BadRequestError: OpenAIException - {LITELLM_BLOCK}{LITELLM_TAIL}", "x", ContentFiltered),
+        (f"litellm.BadRequestError: OpenAIException - {LITELLM_BLOCK[:-5]}", "x", InvalidRequest),
+        ('litellm.BadRequestError: {"error": "no object"}', "x", InvalidRequest),
+        ("No connected db.", "no_db_connection", AuthenticationFailed),
+    ],
+    ids=["wrapped", "cut", "text", "no-database"],
+)
+def test_what_the_vendor_said_is_found_within_the_words_of_litellm(
+    answer: Answers, order: Orders, message: str, type_: str, kind: type[MultiVideoError]
+) -> None:
+    body = {"error": {"message": message, "type": type_, "param": None, "code": "400"}}
+    with pytest.raises(kind) as refused:
+        LITELLM.submit(order("sora-2")).last(()).read(answer(status=400, body=body))
+    assert type(refused.value) is kind
+    assert "HTTP 400, 400" not in str(refused.value)
 
 
 def test_where_not_all_jobs_are_listed_nothing_is_looked_up(answer: Answers) -> None:
