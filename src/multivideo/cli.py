@@ -13,20 +13,24 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from attrs import frozen
 
-from . import terminal
+from . import cli_books, terminal
 from ._version import __version__
+from .arguments import day as _day
+from .arguments import option as _option
+from .arguments import pair as _pair
+from .arguments import port as _port
+from .arguments import usd as _usd
 from .blocking import BlockingJob, Client
 from .catalog.book import Catalog
 from .client import AsyncClient
 from .errors import InvalidRequest, MultiVideoError, UnsupportedFeature
-from .values.credits import Credits
+from .values.events import Event
 from .values.request import VideoSpec
 from .values.result import Video
 
@@ -153,12 +157,18 @@ class _DemoRun:
 
 def _generate(args: argparse.Namespace) -> int:
     row, spec = terminal.Board(sys.stderr, silent=args.json).row(), _spec(args)
-    spec["on_event"] = row.on_event
+    mine: set[str] = set()  # the ledger has the open jobs of other commands too
+
+    def on_event(event: Event) -> Any:
+        mine.add(event.job_id)
+        return row.on_event(event)
+
+    spec["on_event"] = on_event
     with _client(args) as client:
         try:
             video = client.generate(args.prompt, **spec)
         except (MultiVideoError, KeyboardInterrupt) as error:
-            raise _Ended(error, client.jobs("open")) from None
+            raise _Ended(error, [job for job in client.jobs("open") if job.id in mine]) from None
     _print(args, terminal.video_json(video), "\n".join(map(terminal.video_text, video.takes)))
     return 0
 
@@ -201,6 +211,13 @@ def _sandbox(args: argparse.Namespace) -> int:
     )
 
 
+def _books(args: argparse.Namespace) -> int:
+    with _client(args) as client:
+        told: cli_books.Told = args.ask(client, args)
+    _print(args, told.data, told.text)
+    return told.code
+
+
 def _client(args: argparse.Namespace) -> Client:
     return Client.sandbox() if args.sandbox else Client()
 
@@ -240,6 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     views = models.add_mutually_exclusive_group()
     views.add_argument("--access", action="store_true", help="entry cost, billing, set-up and regions")
     views.add_argument("--scorecard", action="store_true", help="stars of the flagships by category")
+    _add_books(command)
     sandbox = command("sandbox", _sandbox, "Serve the emulator on a port until Ctrl-C.")
     sandbox.add_argument("--port", type=_port, default=8090, help="0 takes a free one (default: %(default)s)")
     sandbox.add_argument("--latency", type=float, metavar="SECONDS", help="of each job; left out: as the vendors")
@@ -247,6 +265,20 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--post-callbacks", action="store_true", help="really post callbacks, to this machine only")
     sandbox.add_argument("--webhook-secret", metavar="WHSEC", help="sign callbacks with this pretend secret")
     return parser
+
+
+def _add_books(command: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
+    """The commands about money and open jobs."""
+    jobs = command("jobs", _books, "The jobs that are open, of any process.")
+    jobs.set_defaults(ask=cli_books.jobs)
+    jobs.add_argument("--state", choices=["open", "finished", "failed"])
+    recover = command("recover", _books, "Finish what an earlier process left open. Nothing is submitted.")
+    recover.set_defaults(ask=cli_books.recover)
+    recover.add_argument("--deadline", type=float, metavar="SECONDS", help="how long to wait at most")
+    account = command("credits", _books, "What is left, held and spent, and the books behind it.")
+    cli_books.add_credits(account)
+    for parser in (jobs, recover, account):
+        parser.add_argument("--sandbox", action="store_true", help="the books of the emulator")
 
 
 def _add_spec(parser: argparse.ArgumentParser) -> None:
@@ -286,41 +318,3 @@ def _spec(args: argparse.Namespace) -> VideoSpec:
     for vendor, name, value in args.options:
         options.setdefault(vendor, {})[name] = value
     return cast(VideoSpec, {**spec, "tags": dict(args.tags), "options": options})
-
-
-def _usd(text: str) -> Credits:
-    try:
-        return Credits.from_usd(Decimal(text))
-    except (InvalidOperation, ValueError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars such as 2.50") from None
-
-
-def _day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-08-01") from None
-
-
-def _port(text: str) -> int:
-    if not (text.isdecimal() and int(text) < 65536):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port from 0 to 65535")
-    return int(text)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
-
-
-def _option(text: str) -> tuple[str, str, Any]:
-    path, value = _pair(text)
-    vendor, dot, name = path.partition(".")
-    if not (vendor and dot and name):
-        raise argparse.ArgumentTypeError(f"{text!r} is not VENDOR.NAME=JSON")
-    try:
-        return vendor, name, json.loads(value)
-    except ValueError:
-        return vendor, name, value  # plain text needs no quotes

@@ -43,7 +43,8 @@ __all__ = ["AsyncClient"]
 
 SANDBOX_DAY = dt.date(2026, 8, 1)  # all three models were served
 SANDBOX_LATENCY = 1.0  # seconds of a pretend job
-_HOW = {"save_to", "on_event", "deadline", "poll_interval", "tags", "strict"}  # of a ready plan, these may still change
+# of a ready plan, these may still change
+_HOW = {"save_to", "sidecar", "on_event", "deadline", "poll_interval", "tags", "strict"}
 
 
 class AsyncClient:
@@ -247,7 +248,9 @@ class AsyncClient:
 
     async def edit(self, video: Video, prompt: str, **spec: Unpack[VideoSpec]) -> Video:
         """A new video made by changing a finished one, at the same vendor, by its own model or another that can."""
-        able = goes_on(video.model, video.provider, Mode.EDIT, self._offers)
+        mode = spec.get("mode")
+        wanted = Mode(mode) if mode in {"remix", "motion"} else Mode.EDIT
+        able = goes_on(video.model, video.provider, wanted, self._offers)
         wish: VideoSpec = {"model": able, "source_video": video, "mode": "edit", **spec}
         return await self.generate(prompt, **wish)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from attrs import define, field, fields, has
 
@@ -13,24 +13,40 @@ from .catalog.book import UNIT_PRICES, Catalog
 from .catalog.check import lifecycle_refusals
 from .catalog.facts import ModelPath
 from .errors import InvalidRequest, MultiVideoError
-from .values.credits import Credits
+from .ledger.statement import short_id
+from .values.credits import Credits, dollars
 from .values.events import Event, Failed, Planned, Progress, Retried, Submitted
 from .values.plan import Plan, Segment
+from .values.refs import JobRef
 from .values.result import Video
 from .values.tables import clock_text, table
 from .values.words import Mode
+
+if TYPE_CHECKING:
+    from .jobs.recover import RecoveryReport
+    from .ledger.account import CreditAccount
+    from .ledger.records import Budget
+    from .ledger.reports import Unresolved
 
 __all__ = [
     "Board",
     "Row",
     "access_json",
     "access_text",
+    "balance_text",
+    "budgets_text",
     "error_json",
+    "job_json",
+    "jobs_text",
     "made_of",
     "models_json",
     "models_text",
+    "plain",
     "plan_json",
+    "recovery_json",
     "scorecard_text",
+    "spent_text",
+    "unresolved_text",
     "video_json",
     "video_text",
 ]
@@ -245,15 +261,122 @@ def video_json(video: Video) -> dict[str, Any]:
     """A video as JSON can hold it; the prompt is left out."""
     names = ("path", "model", "provider", "job_id", "duration", "width", "height", "fps", "has_audio", "size_bytes")
     more = ("sha256", "charge", "certainty", "check", "created_at", "tags")
-    told = {name: _plain(getattr(video, name)) for name in (*names, *more)}
+    told = {name: plain(getattr(video, name)) for name in (*names, *more)}
     return {**told, "takes": [str(take.path) for take in video.takes]}
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """A plan as JSON can hold it; the prompt is left out."""
     names = ("as_of", "policy", "brief", "model", "provider", "segments", "quote", "rejected")
-    ranked = [{**_plain(row.candidate), "score": row.score, "terms": _plain(row.terms)} for row in plan.ranked]
-    return {**{name: _plain(getattr(plan, name)) for name in names}, "candidates": ranked}
+    ranked = [{**plain(row.candidate), "score": row.score, "terms": plain(row.terms)} for row in plan.ranked]
+    return {**{name: plain(getattr(plan, name)) for name in names}, "candidates": ranked}
+
+
+def balance_text(account: CreditAccount) -> str:
+    """What is left, held and spent, how sure that is, and what waits for a word."""
+    sure = (f"{dollars(amount)} {name}" for name, amount in account.spent(by="certainty").items())
+    rows = [("balance", str(account.balance)), ("held", str(account.held))]
+    rows += [("spent", f"{account.spent()}: {', '.join(sure)}")]
+    if waiting := len(account.unresolved()):
+        rows.append(("unsure", f"{waiting}, listed by `multivideo credits unresolved`"))
+    return table(rows)
+
+
+def budgets_text(budgets: Mapping[Budget, Credits]) -> str:
+    """A line for each budget."""
+    rows = [(budget.id, dollars(budget.amount), dollars(left)) for budget, left in budgets.items()]
+    return table([("budget", "of", "left"), *rows], frozenset({1, 2})) if rows else "There are no budgets."
+
+
+def spent_text(by: str, spent: Mapping[str, Credits]) -> str:
+    """A line for each, and their sum."""
+    rows = [(name or "(none)", dollars(amount)) for name, amount in spent.items()]
+    total = dollars(sum(spent.values(), Credits(micro_usd=0)))
+    return table([(by, "spent"), *rows, ("in all", total)], frozenset({1}))
+
+
+def unresolved_text(rows: Sequence[Unresolved]) -> str:
+    """A table of them, and what to do, each thing once."""
+    if not rows:
+        return "Nothing is unresolved."
+    head = ("attempt", "state", "since (UTC)", "held", "charged", "model@path", "vendor id", "job", "tags")
+    lines = [
+        (
+            row.attempt_id,
+            row.state,
+            f"{row.since:%Y-%m-%d %H:%M}",
+            dollars(row.held),
+            "?" if row.charge is None else dollars(row.charge),
+            f"{row.model}@{row.provider}",
+            short_id(row.vendor_id),
+            row.job_id,
+            _tags_text(row.tags),
+        )
+        for row in rows
+    ]
+    hints = [f"next: {hint}" for hint in dict.fromkeys(row.hint for row in rows)]
+    return "\n".join([table([head, *lines], frozenset({3, 4})), *hints])
+
+
+class KnownJob(Protocol):
+    """What a job of either client tells of itself."""
+
+    @property
+    def id(self) -> str:
+        """Our name of the job."""
+        ...
+
+    @property
+    def ref(self) -> JobRef:
+        """What to store of it."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """Open, finished or failed."""
+        ...
+
+
+def jobs_text(jobs: Sequence[KnownJob], lost: Sequence[Unresolved]) -> str:
+    """A line for each attempt of each job, and the submits that nobody knows to have become one."""
+    head = ("job", "state", "model@path", "vendor id", "file", "tags")
+    rows = [
+        (job.id, job.state, f"{vendor.model}@{vendor.provider}", short_id(vendor.remote_id), ref.save_to or "", tags)
+        for job in jobs
+        for ref in [job.ref]
+        for tags in [_tags_text(dict(ref.tags))]
+        for vendor in [attempt.vendor for attempt in ref.attempts]
+    ]
+    rows += [(row.job_id, row.state, f"{row.model}@{row.provider}", "", "", _tags_text(row.tags)) for row in lost]
+    return table([head, *rows]) if rows else "No jobs are known."
+
+
+def _tags_text(tags: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in tags.items())
+
+
+def job_json(job: KnownJob) -> dict[str, Any]:
+    """A job as JSON can hold it; `ref` is what `client.resume()` takes."""
+    ref = job.ref
+    attempts = [plain(attempt) for attempt in ref.attempts]
+    return {
+        "id": job.id,
+        "state": job.state,
+        "save_to": ref.save_to,
+        "tags": dict(ref.tags),
+        "attempts": attempts,
+        "ref": ref.to_json(),
+    }
+
+
+def recovery_json(report: RecoveryReport) -> dict[str, Any]:
+    """What became of open jobs as JSON can hold it."""
+    return {
+        "videos": [video_json(video) for video in report.videos],
+        "still_running": [job_json(job) for job in report.still_running],
+        "failed": [error_json(error) for error in report.failed],
+        "unresolved": plain(report.unresolved),
+    }
 
 
 def error_json(error: MultiVideoError) -> dict[str, Any]:
@@ -261,11 +384,11 @@ def error_json(error: MultiVideoError) -> dict[str, Any]:
     names = ("what", "asked", "allowed", "hint", "field", "fault", "charged", "charge", "retryable", "retry_after")
     more = ("job_id", "attempt_id", "provider", "request_id", "step")
     problems = error.problems if isinstance(error, InvalidRequest) else ()
-    told = {name: _plain(getattr(error, name)) for name in (*names, *more)}
-    return {"error": type(error).__name__, **told, "problems": _plain(problems)}
+    told = {name: plain(getattr(error, name)) for name in (*names, *more)}
+    return {"error": type(error).__name__, **told, "problems": plain(problems)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same in words of JSON; money exact, as text and as whole micro-USD."""
     if value is None or isinstance(value, str | int | float):
         return value
@@ -274,7 +397,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dt.date):
         return value.isoformat()
     if has(type(value)):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(type(value))}
+        return {each.name: plain(getattr(value, each.name)) for each in fields(type(value))}
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else str(value)
+        return {str(name): plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, tuple | list) else str(value)

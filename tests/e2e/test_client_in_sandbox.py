@@ -65,7 +65,7 @@ async def test_one_call_makes_a_measured_video(
     assert kinds == ["Planned", "Submitted", "Downloaded", "Settled", "Finished"]
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     assert isinstance(events[2], mv.Progress), "the reference is handed out before the first look"
-    assert os.listdir(tmp_path) == ["boat.mp4"], "no temporary file is left"
+    assert sorted(os.listdir(tmp_path)) == ["boat.mp4", "boat.mp4.json"], "no temporary file is left"
 
 
 @pytest.mark.parametrize(
@@ -541,7 +541,7 @@ async def test_a_download_that_failed_for_good_is_fetched_again_without_paying(
         assert caught.value.job_id == job.id
         video = await job.wait(deadline=600)
     assert video.check.ok
-    assert os.listdir(tmp_path) == ["again.mp4"]
+    assert sorted(os.listdir(tmp_path)) == ["again.mp4", "again.mp4.json"]
     assert emulator.count() == 1
 
 
@@ -555,7 +555,7 @@ async def test_asking_for_the_status_of_a_finished_job_leaves_its_files_to_it(
         assert (await job.status()).state == "succeeded"
         assert (await job.status()).state == "succeeded"
         assert (await job.wait()).check.ok
-    assert os.listdir(tmp_path) == ["a.mp4"]
+    assert sorted(os.listdir(tmp_path)) == ["a.mp4", "a.mp4.json"]
 
 
 @pytest.mark.parametrize(

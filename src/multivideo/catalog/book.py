@@ -146,12 +146,14 @@ def price(path: ModelPath, segment: Segment, as_of: dt.date, unit_prices: Mappin
         return Quote(Credits(micro_usd=0), Credits(micro_usd=0), (), "unknown")
     unit_price = {**UNIT_PRICES, **(unit_prices or {})}[rate.unit]
     takes = sum(segment.samples)
-    units = {"second": segment.seconds * takes, "sample": takes, "call": len(segment.samples)}[rate.per]
-    exact = rate.amount * units * unit_price.usd
+    per_unit, calls = rate.amount * unit_price.usd, len(segment.samples)
+    units = {"second": segment.seconds * takes, "sample": takes, "call": calls}[rate.per]
+    most = (segment.most_seconds or segment.seconds) * takes if rate.per == "second" else units
     what = f"{segment.seconds} s {segment.resolution}, {'with' if segment.audio else 'without'} sound, {_takes(takes)}"
-    line = QuoteLine(what, units, f"{rate.amount} {rate.unit} a {rate.per}", Credits.from_usd(exact))
-    certainty = "assumed" if rate.certainty is Certainty.UNCERTAIN else "documented"
-    return Quote(line.amount, Credits.from_usd(exact, round_up=True), (line,), certainty)
+    line = QuoteLine(what, units, f"{rate.amount} {rate.unit} a {rate.per}", Credits.from_usd(per_unit * units))
+    unsure = rate.certainty is Certainty.UNCERTAIN or most != units
+    held = Credits.from_usd(per_unit * max(most, units), round_up=True)
+    return Quote(line.amount, held, (line,), "assumed" if unsure else "documented")
 
 
 def _takes(count: int) -> str:

@@ -13,10 +13,10 @@ from ..values.media import Media
 from ..values.plan import Refusal, Segment
 from ..values.request import VideoRequest
 from ..values.words import Mode
-from .clips import clip_refusals, clip_rows, with_clip
+from .clips import clip_notes, clip_refusals, clip_rows, with_clip
 from .facts import Format, ImageRule, Lifecycle, ModeFacts, ModelPath
 from .phrases import alike, any_of, audio_text, fps_text, ratio_text, refused, resolution_text, seconds_text, size_text
-from .references import reference_refusals
+from .references import as_sent, reference_refusals
 
 __all__ = ["Fit", "Wish", "fit", "lifecycle_refusals", "wishes"]
 
@@ -64,8 +64,9 @@ def fit(request: VideoRequest, path: ModelPath, as_of: dt.date | None = None) ->
     if refusals:
         return Fit(tuple(refusals))
     row = _chosen(clip_rows(request, facts, rows), request, facts)
-    segment, notes = _segment(row, request, facts)
-    return Fit((), _unconfirmed(row, request), with_clip(segment, request, facts, row), notes)
+    plain, notes = _segment(row, request, facts)
+    segment = with_clip(plain, request, facts, row)
+    return Fit((), _unconfirmed(row, request), segment, (*notes, *clip_notes(segment, request, facts)))
 
 
 def lifecycle_refusals(life: Lifecycle, as_of: dt.date) -> list[Refusal]:
@@ -186,7 +187,7 @@ def _no_mode(request: VideoRequest, path: ModelPath) -> Refusal:
 
 def _text_refusals(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
     found, source = [], str(facts.source)
-    length, words = len(request.prompt), len(request.prompt.split())
+    length, words = len(as_sent(request.prompt, request, facts)), len(request.prompt.split())
     if facts.prompt_characters is not None and length > facts.prompt_characters:
         limit = f"at most {facts.prompt_characters} characters"
         found.append(refused("prompt", f"a prompt of {length} characters", limit, source))
@@ -232,7 +233,8 @@ def _extras(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
 
 
 def _shot_refusals(request: VideoRequest, facts: ModeFacts, source: str) -> Iterable[Refusal]:
-    whole = sum(len(request.prompt) + len(shot.prompt) + len("shot 0, 00, ; ") for shot in request.shots)
+    lengths = [len(as_sent(f"{request.prompt} {shot.prompt}", request, facts)) for shot in request.shots]
+    whole = 0 if facts.shots_apart else sum(length + len("shot 0, 00,; ") for length in lengths)
     if facts.prompt_characters is not None and whole > facts.prompt_characters:
         allowed = f"at most {facts.prompt_characters} in all, the prompt repeated in each shot"
         yield refused("shots", f"{whole} characters in all shots", allowed, source)
@@ -241,12 +243,11 @@ def _shot_refusals(request: VideoRequest, facts: ModeFacts, source: str) -> Iter
     broken = [f"{shot.duration:g} s" for shot in request.shots if shot.duration != int(shot.duration)]
     if broken:
         yield refused("shots", f"shots of {' and '.join(broken)}", "whole seconds", source)
-    for number, shot in enumerate(request.shots, 1):
-        length = len(request.prompt) + len(shot.prompt) + 1
+    for number, (shot, length) in enumerate(zip(request.shots, lengths, strict=True), 1):
         if facts.shot_characters is not None and length > facts.shot_characters:
             allowed = f"at most {facts.shot_characters}, the prompt included, which is repeated in each shot"
             yield refused("shots", f"{length} characters in shot {number}", allowed, source)
-        if ";" in shot.prompt or ";" in request.prompt:
+        if not facts.shots_apart and (";" in shot.prompt or ";" in request.prompt):
             yield refused("shots", f'a ";" in the words of shot {number}', "words without it: it ends a shot", source)
 
 

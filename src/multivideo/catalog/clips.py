@@ -14,7 +14,7 @@ from ..values.request import VideoRequest
 from .facts import ClipRule, Format, ModeFacts, ModelPath
 from .phrases import alike, any_of, refused
 
-__all__ = ["clip_refusals", "clip_rows", "with_clip"]
+__all__ = ["clip_notes", "clip_refusals", "clip_rows", "with_clip"]
 
 
 def clip_refusals(
@@ -26,17 +26,16 @@ def clip_refusals(
         return
     source = str(rule.source)
     if not _can_be_sent(clip, path.path, rule):
-        yield refused("source_video", _whose(clip), _ways(rule, path.path), source)
+        yield refused("source_video", _whose(clip, path.path), _ways(rule, path.path), source)
+    elif (other := _made_by_another(clip, path, rule)) is not None:
+        yield other
     if rule.max_bytes is not None and (clip.media.size_bytes or 0) > rule.max_bytes:
         yield refused("source_video", f"{clip.media.size_bytes:,} bytes", f"at most {rule.max_bytes:,} bytes", source)
     yield from _length_refusals(request, clip, facts, source)
     yield from _size_refusals(clip, rule, source)
     if rule.own_sound and request.audio and clip.has_audio is False:
         yield refused("audio", f"audio=True of {clip} without sound", "audio left out: only its own is kept", source)
-    if _decides_shape(rule) and not _keeps_shape(request, clip):
-        name = "aspect_ratio" if request.aspect_ratio is not None else "resolution"
-        what = "gives the result the shape of its clip"
-        yield Refusal(name, f"another shape than {clip}", "the clip decides the shape: leave it out", source, what=what)
+    yield from _shape_refusals(request, clip, rule, source)
     sizes = [size for row in rows for size in row.sizes.values()]
     if rule.same_size and clip.width is not None and rows and (clip.width, clip.height) not in sizes:
         allowed = f"a clip of {any_of(f'{width}x{height}' for width, height in sizes)} pixels"
@@ -64,8 +63,28 @@ def _length_refusals(request: VideoRequest, clip: Clip, facts: ModeFacts, source
         yield refused("duration", f"{added:g} s more than {clip}", allowed, source)
 
 
-def _decides_shape(rule: ClipRule) -> bool:
-    return rule.as_long and not rule.same_size
+def _made_by_another(clip: Clip, path: ModelPath, rule: ClipRule) -> Refusal | None:
+    """The refusal of another model than the one that made the clip, where the clip's id decides who goes on."""
+    handle = clip.handle
+    if not rule.same_model or handle is None or handle.ref.provider != path.path or handle.ref.model == path.model:
+        return None
+    maker = handle.ref.model
+    allowed = f"a video that {maker} made is changed by {maker}"
+    hint = f'model="{maker}"' + (", or its file in place of the Video: source_video=video.path" if rule.files else "")
+    what = f"cannot go on from a video of {maker} by its id"
+    return Refusal("model", f"a video of {maker}", allowed, str(rule.source), hint, what=what)
+
+
+def _shape_refusals(request: VideoRequest, clip: Clip, rule: ClipRule, source: str) -> Iterable[Refusal]:
+    """Why a shape cannot be asked for, where the vendor or the clip decides it."""
+    name = "aspect_ratio" if request.aspect_ratio is not None else "resolution"
+    if rule.open_shape and (request.aspect_ratio is not None or request.size is not None):
+        asked = f'{name}="{getattr(request, name)}"'
+        what = "decides the shape of the result by itself"
+        yield Refusal(name, asked, "the vendor decides the shape: leave it out", source, what=what)
+    elif rule.as_long and not (rule.same_size or rule.open_shape) and not _keeps_shape(request, clip):
+        what = "gives the result the shape of its clip"
+        yield Refusal(name, f"another shape than {clip}", "the clip decides the shape: leave it out", source, what=what)
 
 
 def _keeps_shape(request: VideoRequest, clip: Clip) -> bool:
@@ -88,6 +107,10 @@ def _size_refusals(clip: Clip, rule: ClipRule, source: str) -> Iterable[Refusal]
         yield refused("source_video", str(clip), f"sides of {rule.sides[0]} to {rule.sides[1]} pixels", source)
     if rule.max_pixels is not None and clip.width * clip.height > rule.max_pixels:
         yield refused("source_video", str(clip), f"at most {rule.max_pixels:,} pixels", source)
+    low, high = rule.fps or (0, 0)
+    if rule.fps is not None and clip.fps is not None and not low - 0.1 <= clip.fps <= high + 0.1:  # 23.976 is 24
+        rates = f"{low}" if low == high else f"{low} to {high}"
+        yield refused("source_video", f"{clip} at {clip.fps:.4g} fps", f"a clip of {rates} fps", source)
     if rule.shapes is not None and not Fraction(rule.shapes[0]) <= shape <= Fraction(rule.shapes[1]):
         allowed = f"a width of {rule.shapes[0]} to {rule.shapes[1]} times the height"
         yield refused("source_video", str(clip), allowed, source)
@@ -102,9 +125,10 @@ def _can_be_sent(clip: Clip, provider: str, rule: ClipRule) -> bool:
     return rule.files
 
 
-def _whose(clip: Clip) -> str:
+def _whose(clip: Clip, provider: str) -> str:
     if clip.handle is not None:
-        return f"a video of {clip.handle.ref.provider}"
+        lost = " whose address is not known any more" if clip.handle.ref.provider == provider else ""
+        return f"a video of {clip.handle.ref.provider}{lost}"
     if clip.media.url is None:
         return "a file or bytes"
     return "a gs:// address" if clip.media.url.startswith("gs://") else "an https address"
@@ -145,11 +169,33 @@ def with_clip(segment: Segment, request: VideoRequest, facts: ModeFacts, row: Fo
     if rule.as_long:
         length = clip.duration or request.duration or segment.seconds
         known = None if rule.may_be_shorter else length
-        return evolve(segment, seconds=max(1, round(length)), file_seconds=known)
+        seconds = max(1, math.floor(length + 0.5))  # of half a second, Kling bills the whole
+        most = clip.duration or rule.max_seconds or length
+        return evolve(segment, seconds=seconds, file_seconds=known, most_seconds=_more_than(seconds, most))
     if rule.joined:
         total = None if clip.duration is None else clip.duration + segment.seconds
-        return evolve(segment, file_seconds=total)
+        most = (total or rule.max_total or 0) if rule.perhaps_whole else 0
+        return evolve(segment, file_seconds=total, most_seconds=_more_than(segment.seconds, most))
     return segment
+
+
+def _more_than(seconds: int, most: float) -> int | None:
+    """Whole seconds that may be billed at most, None: no more than planned. Vendors make 5.04 s for 5."""
+    whole = math.ceil(most - 0.1)
+    return whole if whole > seconds else None
+
+
+def clip_notes(segment: Segment, request: VideoRequest, facts: ModeFacts) -> tuple[str, ...]:
+    """What to tell where it is not settled how many seconds are billed."""
+    clip, most = request.source_video, segment.most_seconds
+    if clip is None or most is None or facts.clip is None:
+        return ()
+    if not facts.clip.as_long:
+        added = f"the {segment.seconds} s that are added"
+        return (f"whether {added} are billed or the whole file is not settled: up to {most} s are held",)
+    if clip.duration is None:
+        return (f"the price follows the clip's real length, which is not known here: up to {most} s",)
+    return (f"the {clip.duration:.4g} s of the clip may be billed as {most}: that is held",)
 
 
 def _shaped_like(clip: Clip, segment: Segment, request: VideoRequest, row: Format) -> Segment:

@@ -94,6 +94,8 @@ class ClipRule:
 
     own: bool = False
     """By the id of a video that this provider made."""
+    same_model: bool = False
+    """The id says which model goes on, and at which price: no other than the one that made the video."""
     files: bool = False
     """As bytes."""
     urls: bool = False
@@ -108,10 +110,14 @@ class ClipRule:
     max_pixels: int | None = None
     shapes: tuple[Decimal, Decimal] | None = None
     """Least and greatest width by height."""
+    fps: tuple[int, int] | None = None
+    """Fewest and most frames a second."""
     max_total: float | None = None
     """Seconds of the longest result that holds the clip too."""
     joined: bool = False
     """The result is the clip with the new part behind it."""
+    perhaps_whole: bool = False
+    """Whether the whole of such a result is billed or what was added is not settled."""
     as_long: bool = False
     """The result is as long as the clip."""
     may_be_shorter: bool = False
@@ -122,6 +128,8 @@ class ClipRule:
     """The result is the next shot after the clip, alone: the clip is seen by the model and is not in the file."""
     same_size: bool = True
     """The result has the clip's pixels."""
+    open_shape: bool = False
+    """Whether the result has the shape of the clip or of a picture beside it is not documented: none can be asked."""
     source: Source
     certainty: Certainty = Certainty.DOCUMENTED
 
@@ -142,6 +150,8 @@ class ReferenceRule:
     """The same, beside an element that was made from a clip."""
     spoken: bool = False
     """The name of an element must stand in the prompt."""
+    numbered: bool = False
+    """The id of an element is sent as a number."""
     source: Source
     certainty: Certainty = Certainty.DOCUMENTED
 
@@ -177,6 +187,10 @@ class ModeFacts:
     """How many shots a call cuts between; each has whole seconds."""
     shot_characters: int | None = None
     """What a shot may say, the prompt included, which is repeated in each."""
+    shots_apart: bool = False
+    """Each shot is a text of its own; else they travel as one, share its limit, and a ";" ends each."""
+    mentions_by_place: bool = False
+    """A mention travels as a place in a list, "<<<image_1>>>" for "@image_1", and counts as that."""
 
 
 @frozen(kw_only=True)

@@ -96,6 +96,7 @@ CLIP = ClipRule(
     sides=(700, 4553),
     max_pixels=8_294_400,
     shapes=(Decimal("0.4"), Decimal(2)),
+    fps=(24, 60),
     same_size=False,
     source=DOCS,
 )
@@ -112,6 +113,7 @@ MOVED = ClipRule(
     may_be_shorter=True,
     own_sound=True,
     same_size=False,
+    open_shape=True,
     source=DOCS,
 )
 
@@ -305,6 +307,9 @@ def _legacy(row: ModelPath, other: LegacyModel) -> ModelPath:
             prompt_characters=2500 - (LEGACY_NEXT_SHOT if facts.mode is Mode.EXTEND else 0),
             negative_prompt=other.negative_prompt and facts.mode in LEGACY_NEGATIVE,
             image=None if facts.image is None else LEGACY_IMAGE,
+            references=None if facts.references is None else evolve(facts.references, numbered=True),
+            shots_apart=True,
+            mentions_by_place=True,
         )
         for facts in row.modes
     )

@@ -80,11 +80,12 @@ def _mode(mode: Mode, formats: tuple[Format, ...], *, image: ImageRule | None = 
 
 # An upload is for eligible customers only, and the vendor says so, at no cost, to everybody else. An extension of one
 # names no model, so that it is offered for the default one alone: which other would make it, and its price, is unknown.
-EXTENDED = ClipRule(own=True, files=True, max_total=120, joined=True, source=SCHEMA)
-EDITED = ClipRule(own=True, files=True, as_long=True, source=SCHEMA)
+# By id no model is named either: that of the source goes on, at its own price.
+EXTENDED = ClipRule(own=True, same_model=True, files=True, max_total=120, joined=True, source=SCHEMA)
+EDITED = ClipRule(own=True, same_model=True, files=True, as_long=True, source=SCHEMA)
 REMIXED = evolve(EDITED, files=False)
-# In the guide and not in the schema, so it may go with it; the name must be spoken.
-CHARACTERS = ReferenceRule(elements=2, spoken=True, source=VIDEO_GUIDE, certainty=Certainty.UNCERTAIN)
+# In the guide and not in the schema, so it may go with it; the name must be spoken. All are made from clips.
+CHARACTERS = ReferenceRule(elements=2, of_video=2, spoken=True, source=VIDEO_GUIDE, certainty=Certainty.UNCERTAIN)
 
 
 def _modes(formats: tuple[Format, ...], extended: ClipRule) -> tuple[ModeFacts, ...]:
@@ -159,7 +160,7 @@ def _in_litellm(facts: ModeFacts) -> ModeFacts:
     if image is not None:  # handed on as a file, and known by no address
         image = evolve(image, urls=False, source=LITELLM)
         if references is not None:  # of a form's repeated fields, only the last is handed on
-            references = evolve(references, elements=1, source=LITELLM)
+            references = evolve(references, elements=1, of_video=1, source=LITELLM)
     if clip is not None:  # OpenAI edits a file only for a model, which LiteLLM keeps to itself; it extends none
         clip = evolve(clip, files=False, source=LITELLM)
     return evolve(facts, image=image, clip=clip, references=references)

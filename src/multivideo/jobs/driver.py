@@ -39,6 +39,7 @@ from ..wire import Asset, JobState, JobStatus
 from .job import Attempt, Job, cannot_cancel
 from .poller import pace
 from .settle import Settlement, settle_failure, settle_success
+from .sidecar import write_sidecar
 from .site import Site
 from .stored import job_ref
 from .submit import Submitter
@@ -278,7 +279,7 @@ class Driver:
         if ref.watermark and asset.marked_url is None:
             check = evolve(check, faults=(*check.faults, Fault("watermark", "a visible mark", "the copy without one")))
         await keep(self.sender, fetched, path)
-        return Video(
+        video = Video(
             path=path,
             model=ref.vendor.model,
             provider=ref.vendor.provider,
@@ -301,6 +302,10 @@ class Driver:
             handle=VendorHandle(ref.vendor, number, asset.url, asset.expires_at),
             raw=status.raw,
         )
+        if job.request is not None and job.request.save_to is not None and job.request.sidecar:
+            with self.sender.clock.working():
+                await to_thread.run_sync(write_sidecar, video, job.request)
+        return video
 
     async def _fetch(self, job: Job, attempt: Attempt, asset: Asset, path: Path) -> tuple[Fetched, Measured, Check]:
         """A take that is on disk and is a whole video; one that is none is fetched again, a few times."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from anyio import to_thread
 from attrs import asdict, define, evolve, frozen
 
 from ..errors import (
+    InvalidRequest,
     LedgerError,
     MultiVideoError,
     OutcomeUnknown,
@@ -23,6 +25,7 @@ from ..ledger.journal import Journal
 from ..ledger.records import AttemptState, NewAttempt, NewJob
 from ..transport.retry import StepKind
 from ..transport.sender import Sender
+from ..values.clips import Clip
 from ..values.credits import Credits
 from ..values.events import Failed, Planned, Submitted
 from ..values.plan import Plan
@@ -83,6 +86,7 @@ class Submitter:
     async def _prepare(self, job: Job, plan: Plan) -> tuple[Brought, str]:
         """Everything that can fail before money is held: the target folder, the bytes of what is brought along."""
         first, request = plan.first, plan.request
+        _still_there(request.source_video, first.provider, self.sender.clock.wall())
         facts = self.sites[first.provider].paths[first.model].mode(plan.segments[0].mode)
         whole_clip = facts is not None and goes_as_bytes(request.source_video, facts.clip, first.provider)
 
@@ -245,6 +249,16 @@ class Submitter:
                     await self.journal.job_ended(job.id, ())
         except LedgerError as trouble:  # the error of the call is told, and recovery finds the attempt as it was
             logger.error("the ledger could not be written: %s", trouble.what, extra=extra)
+
+
+def _still_there(clip: Clip | None, provider: str, now: float) -> None:
+    """Raises: InvalidRequest for a video whose vendor does not keep its file any more, where that is what is sent."""
+    handle = clip.handle if clip is not None else None
+    if handle is None or handle.ref.provider != provider or handle.expires_at is None or handle.expires_at > now:
+        return
+    ended = dt.datetime.fromtimestamp(handle.expires_at, dt.UTC)
+    asked = f"a video that {provider} kept until {ended:%Y-%m-%d %H:%M} UTC"
+    raise InvalidRequest.of([Problem("source_video", asked, "a video that is still kept, or its file or address")])
 
 
 def _first_step(provider: Provider, order: Order) -> Step[VendorRef]:

@@ -156,11 +156,11 @@ class CreditAccount:
         return self._store.read(reports.unresolved, ())
 
     def resolve(self, attempt_id: str, *, outcome: Literal["charged", "not_charged"], by: str, note: str) -> None:
-        """Say what became of an attempt that nobody can look up, or correct what was only assumed.
+        """Say what became of an attempt that nobody can look up, or whether a cost that was assumed is true.
 
         Args:
             attempt_id: of `unresolved()`.
-            outcome: "charged": what was held was charged; "not_charged": the hold, or the charge, is given back.
+            outcome: "charged": what was held, or assumed, was charged; "not_charged": it is given back.
             by: who says so.
             note: how that is known.
         Raises: InvalidRequest naming every field that is wrong.

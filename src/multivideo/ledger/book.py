@@ -90,8 +90,8 @@ def prepare(db: Db, job: NewJob, attempt: NewAttempt, *, now_ms: int, owner: str
         if written != (attempt.job_id, attempt.provider, attempt.model, attempt.call, attempt.held):
             raise _other_content("attempt", row.id)
         return
-    if fresh is None:  # else nobody would find what a job still has open that is taken for ended
-        db.all(sql.REOPEN_JOB, id=job.id, owner=owner, lease_ms=lease_ms)
+    if fresh is None and _reopened(db, job.id):
+        db.all(sql.LEASE_JOB, id=job.id, owner=owner, until=lease_ms)
     _hold(db, job, attempt, now_ms, live)
 
 
@@ -149,10 +149,16 @@ def sending(db: Db, attempt_id: str, *, now_ms: int) -> None:
 
 def accept(db: Db, attempt_id: str, remote_id: str, *, now_ms: int) -> None:
     """Commit 3: the vendor's id, before anything else happens with it. The same once more changes nothing."""
-    if db.one(sql.ACCEPTED, id=attempt_id, remote_id=remote_id, now=now_ms) is None:
-        row = _attempt(db, attempt_id)
-        if row.remote_id != remote_id:
-            raise _cannot(db, attempt_id, AttemptState.ACCEPTED)
+    accepted = db.one(sql.ACCEPTED, id=attempt_id, remote_id=remote_id, now=now_ms)
+    if accepted is not None:
+        _reopened(db, accepted[0])
+    elif _attempt(db, attempt_id).remote_id != remote_id:
+        raise _cannot(db, attempt_id, AttemptState.ACCEPTED)
+
+
+def _reopened(db: Db, job_id: str) -> bool:
+    """Whether a job was taken for ended: with something to send or to fetch it must be found again after a crash."""
+    return db.one(sql.REOPEN_JOB, id=job_id) is not None
 
 
 def unknown(db: Db, attempt_id: str, said: str) -> None:

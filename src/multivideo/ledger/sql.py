@@ -144,10 +144,8 @@ WHERE id = :id AND NOT EXISTS (
     SELECT 1 FROM attempts WHERE job_id = :id AND state IN ('prepared', 'sending', 'accepted')
 ) RETURNING id
 """
-REOPEN_JOB = """
-UPDATE jobs SET ended_ms = NULL, owner = :owner, lease_ms = :lease_ms, epoch = epoch + 1
-WHERE id = :id AND ended_ms IS NOT NULL RETURNING id
-"""
+REOPEN_JOB = "UPDATE jobs SET ended_ms = NULL WHERE id = :id AND ended_ms IS NOT NULL RETURNING id"
+LEASE_JOB = "UPDATE jobs SET owner = :owner, lease_ms = :until, epoch = epoch + 1 WHERE id = :id RETURNING epoch"
 
 CLAIM = """
 UPDATE jobs SET owner = :owner, lease_ms = :until, epoch = epoch + 1
@@ -171,7 +169,7 @@ ATTEMPTS_OF = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = :job_id OR
 SENDING = "UPDATE attempts SET state = 'sending', sent_ms = :now WHERE id = :id AND state = 'prepared' RETURNING id"
 ACCEPTED = """
 UPDATE attempts SET state = 'accepted', remote_id = :remote_id, accepted_ms = :now
-WHERE id = :id AND state IN ('sending', 'unknown') RETURNING id
+WHERE id = :id AND state IN ('sending', 'unknown') RETURNING job_id
 """
 UNKNOWN = "UPDATE attempts SET state = 'unknown', said = :said WHERE id = :id AND state = 'sending' RETURNING id"
 END_ATTEMPT = """

@@ -19,7 +19,7 @@ from ..errors import LedgerError
 from ..values.credits import Credits, dollars
 from ..values.tables import table
 
-__all__ = ["Statement", "StatementRow", "write_rows"]
+__all__ = ["Statement", "StatementRow", "short_id", "write_rows"]
 
 HTML_ROWS = 200  # of a notebook's table, the newest
 
@@ -101,8 +101,13 @@ HEAD = ("time (UTC)", "kind", "amount", "model", "provider", "job", "attempt", "
 def _cells(row: StatementRow) -> tuple[str, ...]:
     tags = " ".join(f"{name}={value}" for name, value in row.tags.items())
     note = f"{row.note or ''}{f' (by {row.by})' if row.by else ''}".strip()
-    words = (row.model, row.provider, row.job, row.attempt, row.vendor_id, row.certainty, tags, note)
+    words = (row.model, row.provider, row.job, row.attempt, short_id(row.vendor_id), row.certainty, tags, note)
     return (f"{row.time:%Y-%m-%d %H:%M:%S}", row.kind, dollars(row.amount), *(_one_line(word or "") for word in words))
+
+
+def short_id(vendor_id: str | None) -> str:
+    """A vendor's id for a table: of a long path, as Google's are, what follows the last slash."""
+    return (vendor_id or "").rpartition("/")[2]
 
 
 def _one_line(text: str) -> str:

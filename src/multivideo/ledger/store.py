@@ -108,7 +108,7 @@ class Store:
         connection.execute("SAVEPOINT work")
         try:
             outcome = work(_Sqlite(connection))
-        except Exception as error:  # noqa: BLE001 - told to whom it belongs: the others of this commit go on
+        except Exception as error:
             if not connection.in_transaction:  # SQLite has taken all of it back: a full disk, an I/O error
                 raise
             connection.execute("ROLLBACK TO work")

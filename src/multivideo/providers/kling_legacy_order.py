@@ -6,11 +6,11 @@ autumn 2026 send them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..catalog.kling import NEXT_SHOT
+from ..catalog.references import ELEMENT_NUMBER, by_place
 from ..errors import InvalidRequest, Problem
 from ..values.plan import Segment
 from ..values.words import Element, Mode
@@ -85,15 +85,9 @@ def _words(order: Order) -> dict[str, Any]:
 
 
 def _said(order: Order, text: str) -> str:
-    """A text with its mentions as this protocol writes them: by the place in a list, "<<<image_1>>>".
-
-    Only whole names of what goes along are mentions: "@Mara", and not that in "@Maranello" or in "ask@Mara.example".
-    """
-    places = {element.name: f"<<<element_{n}>>>" for n, element in enumerate(order.elements, 1)}
-    if order.segment.mode is not Mode.MOTION:  # which has no lists of pictures and clips
-        places |= {f"image_{n}": f"<<<image_{n}>>>" for n in range(1, len(order.references) + 1)}
-        places |= {"video_1": "<<<video_1>>>"} if order.source is not None else {}
-    return re.sub(r"(?<!\w)@(\w+)", lambda found: places.get(found[1], found[0]), text)
+    """A text with its mentions as this protocol writes them; motion has no lists of pictures and clips."""
+    lists, names = order.segment.mode is not Mode.MOTION, [element.name for element in order.elements]
+    return by_place(text, names, len(order.references) * lists, clip=lists and order.source is not None)
 
 
 def _no_materials(order: Order, provider: str) -> dict[str, Any]:
@@ -139,7 +133,7 @@ def _number(element: Element, provider: str) -> int:
 
     Raises: InvalidRequest for an id that is none.
     """
-    if not re.fullmatch(r"[1-9][0-9]{0,29}", element.id):
+    if not ELEMENT_NUMBER.fullmatch(element.id):
         asked = f"the element {element.name!r} with an id that is no number"
         raise InvalidRequest.of(
             [Problem("reference_images", asked, "the digits that Kling gave it")], provider=provider

@@ -67,10 +67,9 @@ def make_plan(
 
 
 def goes_on(model: str, provider: str, mode: Mode, offers: Sequence[Offer]) -> str:
-    """Who goes on from a video at its vendor: its own model, or where that cannot, the first one there that can."""
-    rows = [offer.path for offer in offers if offer.path.path == provider and offer.path.mode(mode) is not None]
-    able = next((row for row in rows if row.model == model), rows[0] if rows else None)
-    return able.name if able is not None else f"{model}@{provider}"
+    """Who goes on from a video at its vendor: its own model, or where that cannot, whom the plan finds there."""
+    able = {offer.path.model for offer in offers if offer.path.path == provider and offer.path.mode(mode) is not None}
+    return f"{model if model in able or not able else 'auto'}@{provider}"
 
 
 def _wanted(request: VideoRequest, offers: Sequence[Offer], catalog: Catalog) -> list[Offer]:

@@ -17,8 +17,8 @@ __all__ = ["Clip"]
 class Clip:
     """A video to go on from: where it is, who made it, and what it is, as far as that can be seen from here.
 
-    `handle` is there for a finished `Video` of this library; `duration` (seconds), `width`, `height` and `has_audio`
-    are None for an address, into which nobody looks.
+    `handle` is there for a finished `Video` of this library; `duration` (seconds), `width`, `height`, `has_audio`
+    and `fps` are None for an address, into which nobody looks.
     """
 
     media: Media
@@ -27,6 +27,7 @@ class Clip:
     width: int | None = None
     height: int | None = None
     has_audio: bool | None = None
+    fps: float | None = None
 
     @classmethod
     def of(cls, source: MediaSource) -> Clip:
@@ -56,7 +57,7 @@ class Clip:
         except NotAVideo as error:
             raise ValueError(f"{path.name[:57]!r}, which is no video ({error})") from None
         media = Media(path=path, size_bytes=facts.size_bytes)
-        return cls(media, None, facts.duration, facts.width, facts.height, facts.has_audio)
+        return cls(media, None, facts.duration, facts.width, facts.height, facts.has_audio, facts.fps)
 
     @classmethod
     def _bytes(cls, data: bytes) -> Clip:
@@ -65,7 +66,7 @@ class Clip:
         except NotAVideo as error:
             raise ValueError(f"{len(data):,} bytes that are no video ({error})") from None
         media = Media(data=data, size_bytes=facts.size_bytes)
-        return cls(media, None, facts.duration, facts.width, facts.height, facts.has_audio)
+        return cls(media, None, facts.duration, facts.width, facts.height, facts.has_audio, facts.fps)
 
     def loaded(self) -> Clip:
         """The same with its bytes in memory, where they are a file's. Reads that file: not for pure code."""

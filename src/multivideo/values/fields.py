@@ -258,6 +258,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "deadline": _optional(_seconds),
     "tags": _tags,
     "save_to": _optional(_path),
+    "sidecar": _flag,
     "on_event": _optional(_callable),
     "poll_interval": _optional(_seconds),
     "options": _options,

@@ -64,7 +64,7 @@ class Quote:
     """The price of a request before it is sent.
 
     `amount` is the list price; `upper_bound` is what is held, never less. `certainty` is "documented" where the vendor
-    lists the price, else "assumed".
+    lists the price, else "assumed", also where it is not settled how many seconds are billed.
     """
 
     amount: Credits
@@ -97,6 +97,8 @@ class Segment:
     """The copy with the vendor's visible mark is delivered."""
     file_seconds: float | None = field(default=Factory(lambda self: float(self.seconds), takes_self=True))
     """Length of the finished file: `seconds`, which is paid for, unless it holds its source; None: not known."""
+    most_seconds: int | None = None
+    """The most that may be billed in place of `seconds`, and is held, where that is not settled before it is made."""
 
 
 @frozen

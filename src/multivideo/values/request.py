@@ -37,7 +37,7 @@ class VideoSpec(TypedDict, total=False):
         reference_images: pictures of who or what shall be seen, named in the prompt "@image_1" and so on; or Elements.
         source_video: the clip to extend, to change or to move by: path, https or gs URL, bytes, or Video.
         mode: what to do with what was brought along; left out: told from what it is, a clip is extended.
-            "motion": who is in the one reference image moves as the clip does.
+            "motion": who is in the one reference image moves as the clip does; the prompt mentions elements alone.
         negative_prompt: what shall not be seen.
         seed: from 0, for models that take one.
         shots: several shots within the clip, each with its own prompt and seconds.
@@ -52,6 +52,7 @@ class VideoSpec(TypedDict, total=False):
         deadline: seconds of the whole call; a submit under way is not cut off, which may take two minutes more.
         tags: words of your own, kept in the result and in the job's reference.
         save_to: a folder if it ends with "/", is one, or has no suffix, else a file; what is there is replaced.
+        sidecar: write what made the file beside it, as "clip.mp4.json", prompt included; with save_to only.
         on_event: a function, sync or async, that is told every event of the job.
         poll_interval: seconds between two looks at the vendor; left out: half of the time gone by, 1 to 10.
         options: parameters that one vendor alone has: {"kling": {...}}.
@@ -82,6 +83,7 @@ class VideoSpec(TypedDict, total=False):
     deadline: float
     tags: Mapping[str, str]
     save_to: str | Path
+    sidecar: bool
     on_event: Callable[[Any], Any]
     poll_interval: float
     options: Mapping[str, Mapping[str, Any]]
@@ -125,6 +127,7 @@ class VideoRequest:
     deadline: float | None = field(default=None, converter=_given)
     tags: Mapping[str, str] = field(factory=dict, hash=False)
     save_to: str | None = field(default=None, converter=_given)
+    sidecar: bool = True
     on_event: Callable[[Any], Any] | None = field(default=None, eq=False, repr=False)
     poll_interval: float | None = field(default=None, converter=_given)
     options: Mapping[str, Mapping[str, Any]] = field(factory=dict, repr=False, hash=False)
@@ -212,12 +215,15 @@ def _mode_of_nothing(request: VideoRequest) -> Problem | None:
 
 
 def _like_names(request: VideoRequest) -> Problem | None:
-    """A mention is read by its beginning, so that "@Mara" would mean "Mar" too."""
+    """A mention is read by its beginning, so that "@Mara" would mean "Mar" too, and "@image_1" an element "image"."""
     names = sorted(element.name for element in request.elements)
-    pair = next((pair for pair in pairwise(names) if pair[1].startswith(pair[0])), None)
-    if pair is None:
+    given = [f"image_{number}" for number in range(1, len(request.pictures) + 1)]
+    given += ["video_1"] if request.source_video is not None else []
+    pairs = [*pairwise(names), *((name, other) for name in names for other in given)]
+    if (pair := next((pair for pair in pairs if pair[1].startswith(pair[0])), None)) is None:
         return None
-    return Problem("reference_images", f"elements named {pair[0]!r} and {pair[1]!r}", "names that do not begin alike")
+    others = f"{pair[1]!r}, which is what came along," if pair[1] in given else repr(pair[1])
+    return Problem("reference_images", f"elements named {pair[0]!r} and {others}", "names that do not begin alike")
 
 
 def _other_shape(request: VideoRequest) -> Problem | None:
@@ -243,6 +249,6 @@ _TOGETHER: dict[tuple[str, ...], Callable[[VideoRequest], Problem | None]] = {
     ("mode", "reference_images", "source_video"): _mode_of_nothing,
     ("resolution", "aspect_ratio"): _other_shape,
     ("shots", "duration"): _other_length,
-    ("reference_images",): _like_names,
+    ("reference_images", "source_video"): _like_names,
 }
 """What may be right field by field and cannot be together."""

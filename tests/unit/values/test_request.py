@@ -123,6 +123,7 @@ BAD_VALUES: dict[str, tuple[Any, ...]] = {
     "first_frame": (5, b"", b"GIF89a", "gone.png", "http://example.com/a.png", [PNG], {}),
     "last_frame": (5, b"<html>", "gone.png", "https://user:pw@example.com/a.png"),
     "reference_images": (None, PNG, "a.png", Path("a.png"), [5], ["gone.png"], {PNG}, 5, MARA),
+    "sidecar": (None, "yes", 1, 0),
     "watermark": ("yes", 1, 0, "true", []),
     "region": ("EU", "europe", "", 5, ["eu"]),
     "source_video": (5, b"", [], "gone.mp4", "file:///a.mp4", "http://example.com/a.mp4"),

@@ -1,0 +1,217 @@
+"""The file of the books: made at the first write, for its owner alone, shared by processes, never by a fork."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from books import hold, pay
+
+from multivideo.errors import LedgerError
+from multivideo.ledger import book, sql
+from multivideo.ledger.store import Db, Store
+
+TESTS = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "some" / "home" / "ledger.db"
+
+
+def jobs(store: Store) -> list[str]:
+    return [row[0] for row in store.read(lambda db: db.all(sql.JOBS), [])]
+
+
+def test_nothing_is_written_before_the_first_write(path: Path) -> None:
+    store = Store(path)
+    assert store.read(lambda db: db.all(sql.JOBS), []) == []
+    store.close()
+    assert not path.parent.exists()
+
+
+def test_the_books_are_for_their_owner_alone(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = Store(path)
+        modes: list[int] = []
+
+        def look(db: Db) -> None:
+            hold(db, "a")
+            modes.extend(stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir())
+
+        store.write(look)
+    finally:
+        os.umask(before)
+    assert {file.name for file in path.parent.iterdir()} == {"ledger.db", "ledger.db-wal", "ledger.db-shm"}
+    assert modes == [0o600] * 3
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_closed_books_open_again_by_themselves(path: Path) -> None:
+    store = Store(path)
+    store.write(lambda db: hold(db, "a"))
+    store.close()
+    store.close()
+    assert jobs(store) == ["a"]
+    store.write(lambda db: hold(db, "b"))
+    assert jobs(store) == ["a", "b"]
+
+
+def test_what_is_read_waits_for_no_write(path: Path) -> None:
+    store = Store(path)
+    store.write(lambda db: hold(db, "a"))
+    read: list[list[str]] = []
+
+    def slow(db: Db) -> None:
+        hold(db, "b")
+        other = threading.Thread(target=lambda: read.append(jobs(store)))
+        other.start()
+        other.join()
+
+    store.write(slow)
+    assert read == [["a"]]
+    assert jobs(store) == ["a", "b"]
+
+
+def test_two_stores_of_one_process_and_another_process_lose_nothing(path: Path) -> None:
+    """Whoever opens and closes a file ends all locks of its process on it; another process then takes the log away."""
+    first, second = Store(path), Store(path)
+    first.write(lambda db: hold(db, "a"))
+    second.write(lambda db: hold(db, "b"))
+    command = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM jobs').fetchall(); c.close()"
+    )
+    subprocess.run([sys.executable, "-c", command, str(path)], check=True)
+    first.write(lambda db: hold(db, "c"))
+    found = sqlite3.connect(path)
+    assert [row[0] for row in found.execute("SELECT id FROM jobs ORDER BY id")] == ["a", "b", "c"]
+    found.close()
+
+
+def test_a_child_has_connections_and_locks_of_its_own(path: Path) -> None:
+    store = Store(path)
+    store.write(lambda db: hold(db, "parent"))
+    entered, leave = threading.Event(), threading.Event()
+
+    def busy(db: Db) -> None:
+        hold(db, "parent's thread")
+        entered.set()
+        leave.wait()
+
+    writer = threading.Thread(target=store.write, args=(busy,))
+    writer.start()
+    entered.wait()
+    child = os.fork()  # while a thread holds the lock, which no thread of the child will ever give back
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if jobs(store) == ["parent"] else 2
+            store.close()
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    leave.set()
+    writer.join()
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=lambda: store.write(lambda db: hold(db, "child")))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    store.write(lambda db: hold(db, "parent again"))
+    assert sorted(jobs(store)) == ["child", "parent", "parent again", "parent's thread"]
+    assert store.read(book.verify, ["nothing there"]) == []
+
+
+def test_books_in_memory_end_with_a_fork() -> None:
+    store = Store(None)
+    store.write(lambda db: hold(db, "a"))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            store.write(lambda db: hold(db, "b"))
+        except LedgerError as error:
+            code = 0 if "fork" in error.what else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+FIRST = """
+import sys
+from pathlib import Path
+from books import hold
+from multivideo.ledger.store import Store
+sys.stdin.read(1)
+store = Store(Path(sys.argv[1]))
+store.write(lambda db: hold(db, sys.argv[2]))
+store.close()
+"""
+
+
+def test_many_processes_that_open_new_books_at_once_all_write(path: Path) -> None:
+    names = [f"process-{number}" for number in range(6)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", FIRST, str(path), name], stdin=subprocess.PIPE, env=ENVIRONMENT)
+        for name in names
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"g")
+        process.stdin.close()
+    assert [process.wait() for process in processes] == [0] * len(names)
+    assert sorted(jobs(Store(path))) == names
+
+
+def test_many_threads_that_open_new_books_at_once_all_write(path: Path) -> None:
+    names, start = [f"thread-{number}" for number in range(12)], threading.Barrier(12)
+    failed: list[BaseException] = []
+
+    def first(name: str) -> None:
+        start.wait()
+        try:
+            store = Store(path)
+            store.write(lambda db: hold(db, name))
+            store.close()
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=first, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert sorted(jobs(Store(path))) == sorted(names)
+
+
+def test_entries_are_never_changed_deleted_or_put_between(path: Path) -> None:
+    store = Store(path)
+    store.write(lambda db: pay(db, "a"))
+    between = "INSERT OR REPLACE INTO entries SELECT number, kind, debit, credit, 7, attempt_id, at_ms, live, certainty, note, by_whom, chain FROM entries WHERE number = 1"
+    for statement in ("UPDATE entries SET note = 'x'", "DELETE FROM entries WHERE number = 2", between):
+        with pytest.raises(LedgerError, match="an entry"):
+            store.write(lambda db, statement=statement: db.all(statement))
+    assert store.read(book.verify, ["nothing there"]) == []
+
+
+def test_work_that_is_interrupted_writes_nothing(path: Path) -> None:
+    store = Store(path)
+
+    def interrupted(db: Db) -> None:
+        hold(db, "a")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.write(interrupted)
+    store.write(lambda db: hold(db, "b"))
+    assert jobs(store) == ["b"]
