@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from multivideo.ledger import book
+from multivideo.ledger import book, sql
 from multivideo.ledger.records import AttemptState, NewAttempt, NewJob
-from multivideo.ledger.store import Db
+from multivideo.ledger.store import Db, Store, Work
 from multivideo.values.credits import Credits
 
 NOW_MS = 1_785_542_400_000  # 2026-08-01
@@ -36,3 +36,24 @@ def pay(db: Db, name: str, charge: int = 100, held: int = 100, certainty: str = 
     accept(db, name, held, **job)
     book.end(db, name, AttemptState.SUCCEEDED, micro(charge), certainty, **AT)
     book.end_job(db, name, (), now_ms=NOW_MS)
+
+
+def hold_one(name: str, held: int = 100) -> Work[None]:
+    """That first commit, as a piece of work."""
+    return lambda db: hold(db, name, held)
+
+
+def pay_one(name: str) -> Work[None]:
+    """A whole job, as a piece of work."""
+    return lambda db: pay(db, name)
+
+
+def names(store: Store) -> list[str]:
+    """The jobs that stand in the books, by name."""
+    nothing: list[str] = []
+    return store.read(lambda db: sorted(row[0] for row in db.all(sql.JOBS)), nothing)
+
+
+def proof(store: Store) -> list[str]:
+    """What the proof of the books finds; never nothing where there are no books."""
+    return store.read(book.verify, ["there are no books"])

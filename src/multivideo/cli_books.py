@@ -70,7 +70,9 @@ def _spent(client: Client, args: argparse.Namespace) -> Told:
 
 def _statement(client: Client, args: argparse.Namespace) -> Told:
     found = client.credits.statement(args.since, args.until)
-    return Told({"rows": [row.plain() for row in found]} if args.json else {}, "" if args.json else str(found))
+    if args.json:
+        return Told({"rows": [row.plain() for row in found]}, "")
+    return Told({}, str(found))
 
 
 def _export(client: Client, args: argparse.Namespace) -> Told:

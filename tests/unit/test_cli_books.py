@@ -182,7 +182,7 @@ def test_funds_and_budgets_are_set_and_shown(said: Said, tmp_path: Path) -> None
 def test_what_is_not_known_is_listed_resolved_and_refunded(said: Said, books: Books) -> None:
     books.lose("a", project="coast")
     _, out, _ = said("credits", "unresolved", "--sandbox")
-    head, row, hint = out.splitlines()
+    _, row, hint = out.splitlines()
     assert cells(row) == [
         "a",
         "unknown",

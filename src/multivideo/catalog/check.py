@@ -234,7 +234,8 @@ def _extras(request: VideoRequest, facts: ModeFacts) -> list[Refusal]:
 
 def _shot_refusals(request: VideoRequest, facts: ModeFacts, source: str) -> Iterable[Refusal]:
     lengths = [len(as_sent(f"{request.prompt} {shot.prompt}", request, facts)) for shot in request.shots]
-    whole = 0 if facts.shots_apart else sum(length + len("shot 0, 00,; ") for length in lengths)
+    joined = sum(len(f"shot {n}, {shot.duration:g}, ; ") for n, shot in enumerate(request.shots, 1)) - 1
+    whole = 0 if facts.shots_apart else sum(lengths) + joined
     if facts.prompt_characters is not None and whole > facts.prompt_characters:
         allowed = f"at most {facts.prompt_characters} in all, the prompt repeated in each shot"
         yield refused("shots", f"{whole} characters in all shots", allowed, source)

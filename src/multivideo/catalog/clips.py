@@ -82,7 +82,7 @@ def _shape_refusals(request: VideoRequest, clip: Clip, rule: ClipRule, source: s
         asked = f'{name}="{getattr(request, name)}"'
         what = "decides the shape of the result by itself"
         yield Refusal(name, asked, "the vendor decides the shape: leave it out", source, what=what)
-    elif rule.as_long and not (rule.same_size or rule.open_shape) and not _keeps_shape(request, clip):
+    elif not (rule.as_reference or (rule.same_size and clip.width is None)) and not _keeps_shape(request, clip):
         what = "gives the result the shape of its clip"
         yield Refusal(name, f"another shape than {clip}", "the clip decides the shape: leave it out", source, what=what)
 
@@ -165,7 +165,8 @@ def with_clip(segment: Segment, request: VideoRequest, facts: ModeFacts, row: Fo
         own = next(ratio for ratio, size in row.sizes.items() if size == (clip.width, clip.height))
         segment = evolve(segment, aspect_ratio=own, width=clip.width, height=clip.height)
     elif request.aspect_ratio is None and request.size is None:  # the vendor follows a clip that is not looked into
-        segment = evolve(segment, aspect_ratio="clip", width=None, height=None)
+        shape = "vendor" if rule.open_shape else "clip"
+        segment = evolve(segment, aspect_ratio=shape, width=None, height=None)
     if rule.as_long:
         length = clip.duration or request.duration or segment.seconds
         known = None if rule.may_be_shorter else length

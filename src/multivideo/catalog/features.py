@@ -103,6 +103,8 @@ def _by_resolution(rows: Sequence[Format], say: Callable[[Format], str]) -> str:
 
 
 def _seconds(facts: ModeFacts) -> str:
+    if facts.clip is not None and facts.clip.as_long:
+        return "that of the clip"
     return seconds_text(facts.formats)
 
 
@@ -114,6 +116,8 @@ def _resolutions(facts: ModeFacts) -> str:
 def _ratios(facts: ModeFacts) -> str:
     if facts.frame_decides_shape:
         return "that of the picture"
+    if facts.clip is not None and not facts.clip.as_reference:
+        return "as the vendor decides" if facts.clip.open_shape else "that of the clip"
     return _by_resolution(facts.formats, lambda row: any_of(row.sizes))
 
 
@@ -154,9 +158,10 @@ def _references(facts: ModeFacts) -> str:
     if rule is None:
         return REFUSED
     elements = f"{rule.elements} elements" if rule.elements != 1 else "1 element"
+    elements += "" if rule.of_video else " made from pictures"
     pictures = f"{rule.pictures} pictures" if rule.pictures != 1 else "1 picture"
     parts = [*([pictures] if rule.pictures else []), *([elements] if rule.elements else [])]
-    parts += [f"{rule.of_video} of them made from a clip"] if rule.of_video else []
+    parts += [f"{rule.of_video} of them made from a clip"] if 0 < rule.of_video < rule.elements else []
     most = f", {rule.together} together" if rule.together is not None and rule.elements else ""
     return f"at most {', '.join(parts)}{most}"
 
@@ -165,7 +170,7 @@ def _source_clip(facts: ModeFacts) -> str:
     rule = facts.clip
     if rule is None:
         return REFUSED
-    ways = {"one made here": rule.own, "a file": rule.files, "https": rule.urls, "gs://": rule.storage}
+    ways = {"one made here": rule.own or rule.urls, "a file": rule.files, "https": rule.urls, "gs://": rule.storage}
     longest = "" if rule.max_seconds is None else f", {rule.min_seconds:g} to {rule.max_seconds:g} s"
     total = "" if rule.max_total is None else f", {rule.max_total:g} s in all"
     result = "joined" if rule.joined else "the next shot alone" if rule.as_reference else "as long as the clip"

@@ -20,7 +20,7 @@ from .site import Site
 
 __all__ = ["make_character"]
 
-_UNKNOWN = "no price is documented for a character: if it is not there, make it again under the same name"
+_UNKNOWN = "no price is documented for a character, and nothing lists what was made: make it again under the same name"
 
 
 async def make_character(
@@ -56,7 +56,8 @@ def _checked(name: str, video: MediaSource) -> tuple[Element, Clip]:
     try:
         [named] = READERS["reference_images"]([Element("new", name, vendor="openai")])
     except Wrong as wrong:
-        problems.append(Problem("name", wrong.asked, wrong.allowed))
+        asked = wrong.asked.removeprefix("an Element named ")
+        problems.append(Problem("name", asked, wrong.allowed))
     try:
         clip = READERS["source_video"](video)
     except Wrong as wrong:
@@ -94,7 +95,8 @@ def _keeper(sites: Mapping[str, Site], name: str, clip: Clip) -> tuple[Site, Exc
         problem = Problem("provider", ", ".join(sites), "a provider that does: OpenAIVideos(...)", what)
         raise UnsupportedFeature.of([problem])
     if len(found) > 1:
-        raise InvalidRequest.of([Problem("provider", "nothing", f"one of those that could keep it: {names}")])
+        allowed, what = f"one of those that could: {names}", "More than one provider could keep this character."
+        raise InvalidRequest.of([Problem("provider", "nothing", allowed, what)])
     return found[0]
 
 

@@ -367,7 +367,7 @@ class Driver:
         try:
             if attempt_id in job.unwritten:
                 await self.journal.accepted(attempt_id, job.unwritten.pop(attempt_id))
-            await self.journal.ended(attempt_id, state, settled.amount, settled.certainty)
+            await self.journal.ended(attempt_id, state, settled.amount, settled.certainty, settled.said)
         except LedgerError as error:
             error.job_id, error.attempt_id, error.charged = job.id, attempt_id, "yes"
             raise

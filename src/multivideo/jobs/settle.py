@@ -9,7 +9,7 @@ from fractions import Fraction
 from attrs import frozen
 
 from ..catalog.facts import Certainty, FailureCharge
-from ..values.credits import Credits
+from ..values.credits import Credits, dollars
 from ..values.refs import AttemptRef
 from ..wire import Charge
 
@@ -18,17 +18,18 @@ __all__ = ["Settlement", "settle_failure", "settle_success"]
 
 @frozen
 class Settlement:
-    """An amount and how sure it is: "reported", "derived" or "assumed"."""
+    """An amount and how sure it is: "reported", "derived" or "assumed"; `said` is the vendor's own figure."""
 
     amount: Credits
     certainty: str
+    said: str | None = None
 
 
 def settle_success(
     ref: AttemptRef, delivered: int, charge: Charge | None, unit_prices: Mapping[str, Credits], listed: bool
 ) -> Settlement:
     """What a finished attempt cost. `delivered` takes came; `listed`: its price stands in the vendor's list."""
-    if (reported := _reported(charge, unit_prices)) is not None:
+    if (reported := _reported(charge, _frozen(ref, unit_prices))) is not None:
         return reported
     # never more than was held, whatever came; half a micro-USD goes to the even side
     share = round(Fraction(ref.held_micro_usd * min(delivered, ref.samples), ref.samples))
@@ -43,12 +44,17 @@ def settle_failure(
     rows: Sequence[FailureCharge],
 ) -> Settlement:
     """What an attempt without a video cost. `kind` is "failed" or "filtered"; nothing known: its whole price."""
-    if (reported := _reported(charge, unit_prices)) is not None:
+    if (reported := _reported(charge, _frozen(ref, unit_prices))) is not None:
         return reported
     row = next((row for row in rows if row.kind == kind), None)
     charged = row is None or row.charged
     sure = row is not None and row.certainty is Certainty.DOCUMENTED
     return Settlement(Credits(micro_usd=ref.held_micro_usd if charged else 0), "derived" if sure else "assumed")
+
+
+def _frozen(ref: AttemptRef, unit_prices: Mapping[str, Credits]) -> Mapping[str, Credits]:
+    """What a unit costs: as it was when the credits were held, where that is known."""
+    return {**unit_prices, **{unit: Credits(micro_usd=price) for unit, price in ref.unit_prices}}
 
 
 def _reported(charge: Charge | None, unit_prices: Mapping[str, Credits]) -> Settlement | None:
@@ -67,4 +73,8 @@ def _reported(charge: Charge | None, unit_prices: Mapping[str, Credits]) -> Sett
         if in_units.micro_usd < 0:
             return None
         amount += in_units
-    return Settlement(amount, "reported") if amount.micro_usd >= 0 else None
+    if amount.micro_usd < 0:
+        return None
+    cash = None if charge.amount is None else dollars(charge.amount)
+    units = None if charge.units is None else f"{charge.units} {charge.unit}"
+    return Settlement(amount, "reported", ", ".join(filter(None, (units, cash))))

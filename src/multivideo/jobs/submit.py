@@ -141,6 +141,7 @@ class Submitter:
             file_seconds=segment.file_seconds,
             file_audio=segment.file_audio,
             watermark=segment.watermark,
+            unit_prices=tuple((unit, price.micro_usd) for unit, price in self.sites[provider].unit_prices.items()),
         )
 
     async def _hold(self, job: Job, plan: Plan, wish: str, calls: Sequence[_Call]) -> list[str]:

@@ -207,8 +207,13 @@ def accepting(
     family: str,
     refuse: Callable[[WireResponse], Judged | None],
     job_id: Callable[[WireResponse], str],
+    *,
+    by_id: bool = False,
 ) -> Callable[[WireResponse], VendorRef]:
-    """The reader of an answer to a paid submit: the job, an error that proves there is none, or `OutcomeUnknown`."""
+    """The reader of an answer to a paid submit: the job, an error that proves there is none, or `OutcomeUnknown`.
+
+    `by_id`: the order names nothing but a video that is kept there, so that this is what is missing where one is.
+    """
 
     def reader(response: WireResponse) -> VendorRef:
         judged = refuse(response)
@@ -222,7 +227,7 @@ def accepting(
             text = _answer_text(judged.said, response, order.prompt)
             raise _unknown(text, response, provider, order, judged.said)
         if judged.rule.error is UnsupportedFeature:
-            raise _not_served(judged.said, response, provider, order)
+            raise (_not_kept if by_id else _not_served)(judged.said, response, provider, order)
         error = unwelcome(judged, response, provider, prompt=order.prompt, paid=True)
         error.attempt_id = order.attempt_id
         raise error
@@ -236,6 +241,18 @@ def _not_served(said: Said, response: WireResponse, provider: str, order: Order)
         asked=f"model={order.model}@{provider}",
         hint="leave model out and let routing choose, or name a model that this address serves",
         field="model",
+        provider=provider,
+        request_id=_request_id(said, response),
+        attempt_id=order.attempt_id,
+    )
+
+
+def _not_kept(said: Said, response: WireResponse, provider: str, order: Order) -> UnsupportedFeature:
+    return UnsupportedFeature(
+        f"{provider} does not find the video to go on from: {_answer_text(said, response, order.prompt)}.",
+        asked="source_video=a video by its id",
+        hint="it is gone there: give the file, or one that is still kept",
+        field="source_video",
         provider=provider,
         request_id=_request_id(said, response),
         attempt_id=order.attempt_id,

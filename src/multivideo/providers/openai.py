@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from json import JSONDecoder
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -412,7 +413,8 @@ class OpenAIVideosBackend:
             headers={"Idempotency-Key": order.attempt_id, **self.dialect.once},
             resend=Resend.IF_UNSENT,
         )
-        reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read_body(_Made, r).id))
+        read = partial(read_body, _Made)
+        reader = accepting(order, self.name, self.family, self._judged, lambda r: job_id(read(r).id), by_id=not uploads)
         return Step.of(Exchange(request, reader))
 
     def _source(self, order: Order) -> dict[str, str] | bytes:

@@ -67,6 +67,8 @@ class AttemptRef:
     )
     file_audio: bool | None = field(default=Factory(lambda self: self.audio, takes_self=True))
     watermark: bool = False
+    unit_prices: tuple[tuple[str, int], ...] = ()
+    """What a vendor's own unit cost in micro-USD when the credits were held."""
 
 
 @frozen

@@ -51,7 +51,8 @@ def plan_text(plan: Plan) -> str:
 def _chosen(plan: Plan) -> list[str]:
     first = plan.first
     [segment, *_] = first.segments
-    size = f"{segment.width}x{segment.height}" if segment.width else f"{segment.resolution} in the shape of the picture"
+    shape = _SHAPES.get(segment.aspect_ratio, "in the shape of the picture")
+    size = f"{segment.width}x{segment.height}" if segment.width else f"{segment.resolution} {shape}"
     takes = sum(segment.samples)
     what = f"{segment.seconds} s, {size}, {segment.fps} fps, {'with sound' if segment.audio else 'silent'}"
     expected = first.expected
@@ -63,6 +64,9 @@ def _chosen(plan: Plan) -> list[str]:
         *(f"note    {note}" for note in first.notes),
         *(f"unsure  {refusal}" for refusal in first.unconfirmed),
     ]
+
+
+_SHAPES = {"clip": "in the shape of the clip", "vendor": "in a shape that the vendor decides"}
 
 
 def _price(quote: Quote) -> str:

@@ -45,19 +45,24 @@ def row(kind: str, certainty: Certainty, *, charged: bool) -> FailureCharge:
 
 
 @pytest.mark.parametrize(
-    ("charge", "amount"),
+    ("charge", "amount", "figure"),
     [
-        (said(mv.usd("1.10")), "1.10"),
-        (said(mv.usd(0)), "0"),
-        (said(units="9.6"), "1.344"),
-        (said(units="0"), "0"),
-        (said(mv.usd("1"), "10"), "2.40"),
+        (said(mv.usd("1.10")), "1.10", "1.10 USD"),
+        (said(mv.usd(0)), "0", "0.00 USD"),
+        (said(units="9.6"), "1.344", "9.6 Kling unit"),
+        (said(units="0"), "0", "0 Kling unit"),
+        (said(mv.usd("1"), "10"), "2.40", "10 Kling unit, 1.00 USD"),
     ],
 )
-def test_what_the_vendor_reports_is_what_it_cost(charge: Charge, amount: str) -> None:
-    expected = Settlement(mv.usd(amount), "reported")
+def test_what_the_vendor_reports_is_what_it_cost(charge: Charge, amount: str, figure: str) -> None:
+    expected = Settlement(mv.usd(amount), "reported", figure)
     assert settle_success(REF, 4, charge, PRICES, True) == expected
     assert settle_failure(REF, "failed", charge, PRICES, ()) == expected
+
+
+def test_a_unit_costs_what_it_did_when_the_credits_were_held() -> None:
+    ref = evolve(REF, unit_prices=(("Kling unit", 126_000),))
+    assert settle_success(ref, 4, said(units="10"), PRICES, True).amount == mv.usd("1.26")
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "some" / "home" / "ledger.db"
 
 
-def jobs(store: Store) -> list[str]:
-    return [row[0] for row in store.read(lambda db: db.all(sql.JOBS), [])]
-
-
 def test_nothing_is_written_before_the_first_write(path: Path) -> None:
     store = Store(path)
     assert store.read(lambda db: db.all(sql.JOBS), []) == []
@@ -58,40 +54,40 @@ def test_the_books_are_for_their_owner_alone(path: Path) -> None:
 
 def test_closed_books_open_again_by_themselves(path: Path) -> None:
     store = Store(path)
-    store.write(lambda db: hold(db, "a"))
+    store.write(hold_one("a"))
     store.close()
     store.close()
-    assert jobs(store) == ["a"]
-    store.write(lambda db: hold(db, "b"))
-    assert jobs(store) == ["a", "b"]
+    assert names(store) == ["a"]
+    store.write(hold_one("b"))
+    assert names(store) == ["a", "b"]
 
 
 def test_what_is_read_waits_for_no_write(path: Path) -> None:
     store = Store(path)
-    store.write(lambda db: hold(db, "a"))
+    store.write(hold_one("a"))
     read: list[list[str]] = []
 
     def slow(db: Db) -> None:
         hold(db, "b")
-        other = threading.Thread(target=lambda: read.append(jobs(store)))
+        other = threading.Thread(target=lambda: read.append(names(store)))
         other.start()
         other.join()
 
     store.write(slow)
     assert read == [["a"]]
-    assert jobs(store) == ["a", "b"]
+    assert names(store) == ["a", "b"]
 
 
 def test_two_stores_of_one_process_and_another_process_lose_nothing(path: Path) -> None:
     """Whoever opens and closes a file ends all locks of its process on it; another process then takes the log away."""
     first, second = Store(path), Store(path)
-    first.write(lambda db: hold(db, "a"))
-    second.write(lambda db: hold(db, "b"))
+    first.write(hold_one("a"))
+    second.write(hold_one("b"))
     command = (
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM jobs').fetchall(); c.close()"
     )
     subprocess.run([sys.executable, "-c", command, str(path)], check=True)
-    first.write(lambda db: hold(db, "c"))
+    first.write(hold_one("c"))
     found = sqlite3.connect(path)
     assert [row[0] for row in found.execute("SELECT id FROM jobs ORDER BY id")] == ["a", "b", "c"]
     found.close()
@@ -99,7 +95,7 @@ def test_two_stores_of_one_process_and_another_process_lose_nothing(path: Path) 
 
 def test_a_child_has_connections_and_locks_of_its_own(path: Path) -> None:
     store = Store(path)
-    store.write(lambda db: hold(db, "parent"))
+    store.write(hold_one("parent"))
     entered, leave = threading.Event(), threading.Event()
 
     def busy(db: Db) -> None:
@@ -114,7 +110,7 @@ def test_a_child_has_connections_and_locks_of_its_own(path: Path) -> None:
     if child == 0:
         code = 1
         try:
-            code = 0 if jobs(store) == ["parent"] else 2
+            code = 0 if names(store) == ["parent"] else 2
             store.close()
         finally:
             os._exit(code)
@@ -122,23 +118,23 @@ def test_a_child_has_connections_and_locks_of_its_own(path: Path) -> None:
     leave.set()
     writer.join()
     context = multiprocessing.get_context("fork")
-    process = context.Process(target=lambda: store.write(lambda db: hold(db, "child")))
+    process = context.Process(target=lambda: store.write(hold_one("child")))
     process.start()
     process.join()
     assert process.exitcode == 0
-    store.write(lambda db: hold(db, "parent again"))
-    assert sorted(jobs(store)) == ["child", "parent", "parent again", "parent's thread"]
-    assert store.read(book.verify, ["nothing there"]) == []
+    store.write(hold_one("parent again"))
+    assert sorted(names(store)) == ["child", "parent", "parent again", "parent's thread"]
+    assert proof(store) == []
 
 
 def test_books_in_memory_end_with_a_fork() -> None:
     store = Store(None)
-    store.write(lambda db: hold(db, "a"))
+    store.write(hold_one("a"))
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            store.write(lambda db: hold(db, "b"))
+            store.write(hold_one("b"))
         except LedgerError as error:
             code = 0 if "fork" in error.what else 2
         finally:
@@ -169,7 +165,7 @@ def test_many_processes_that_open_new_books_at_once_all_write(path: Path) -> Non
         process.stdin.write(b"g")
         process.stdin.close()
     assert [process.wait() for process in processes] == [0] * len(names)
-    assert sorted(jobs(Store(path))) == names
+    assert sorted(names(Store(path))) == names
 
 
 def test_many_threads_that_open_new_books_at_once_all_write(path: Path) -> None:
@@ -180,7 +176,7 @@ def test_many_threads_that_open_new_books_at_once_all_write(path: Path) -> None:
         start.wait()
         try:
             store = Store(path)
-            store.write(lambda db: hold(db, name))
+            store.write(hold_one(name))
             store.close()
         except BaseException as error:
             failed.append(error)
@@ -191,17 +187,17 @@ def test_many_threads_that_open_new_books_at_once_all_write(path: Path) -> None:
     for thread in threads:
         thread.join()
     assert failed == []
-    assert sorted(jobs(Store(path))) == sorted(names)
+    assert sorted(names(Store(path))) == sorted(names)
 
 
 def test_entries_are_never_changed_deleted_or_put_between(path: Path) -> None:
     store = Store(path)
-    store.write(lambda db: pay(db, "a"))
+    store.write(pay_one("a"))
     between = "INSERT OR REPLACE INTO entries SELECT number, kind, debit, credit, 7, attempt_id, at_ms, live, certainty, note, by_whom, chain FROM entries WHERE number = 1"
     for statement in ("UPDATE entries SET note = 'x'", "DELETE FROM entries WHERE number = 2", between):
         with pytest.raises(LedgerError, match="an entry"):
             store.write(lambda db, statement=statement: db.all(statement))
-    assert store.read(book.verify, ["nothing there"]) == []
+    assert proof(store) == []
 
 
 def test_work_that_is_interrupted_writes_nothing(path: Path) -> None:
@@ -213,5 +209,5 @@ def test_work_that_is_interrupted_writes_nothing(path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         store.write(interrupted)
-    store.write(lambda db: hold(db, "b"))
-    assert jobs(store) == ["b"]
+    store.write(hold_one("b"))
+    assert names(store) == ["b"]

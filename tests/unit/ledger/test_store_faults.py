@@ -27,16 +27,16 @@ def paid(path: Path, jobs: int = 3) -> None:
     """Books of some jobs, closed."""
     store = Store(path)
     for number in range(jobs):
-        store.write(lambda db: pay(db, f"job-{number}"))
+        store.write(pay_one(f"job-{number}"))
     store.close()
 
 
 def refused(store: Store) -> LedgerError:
     """How it tells the trouble when it is to be written, and when it is read."""
     with pytest.raises(LedgerError) as reading:
-        store.read(lambda db: db.all(sql.BALANCES), [])
+        names(store)
     with pytest.raises(LedgerError) as writing:
-        store.write(lambda db: hold(db, "new"))
+        store.write(hold_one("new"))
     assert reading.value.hint
     assert writing.value.hint
     assert writing.value.charged == "no"
@@ -66,7 +66,7 @@ def test_a_refused_reader_is_refused_the_next_time_too(path: Path) -> None:
     store = Store(path)
     for _ in range(2):
         with pytest.raises(LedgerError, match="newer release"):
-            store.read(lambda db: db.all(sql.BALANCES), [])
+            names(store)
 
 
 @pytest.mark.parametrize("mark", ["PRAGMA application_id = 77", "CREATE TABLE bookmarks (url TEXT)"])
@@ -95,8 +95,8 @@ def test_a_truncated_file_is_told(path: Path) -> None:
     store = Store(path)
     with pytest.raises(LedgerError) as caught:
         for number in range(40):
-            store.write(lambda db: hold(db, f"new-{number}"))
-            store.read(book.verify, [])
+            store.write(hold_one(f"new-{number}"))
+            proof(store)
     assert "backup" in caught.value.hint
 
 
@@ -104,10 +104,10 @@ def test_an_empty_file_becomes_a_ledger(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
     store = Store(path)
-    assert store.read(lambda db: db.all(sql.BALANCES), []) == []
-    store.write(lambda db: hold(db, "a"))
+    assert names(store) == []
+    store.write(hold_one("a"))
     store.close()
-    assert Store(path).read(book.verify, ["nothing there"]) == []
+    assert proof(Store(path)) == []
     found = sqlite3.connect(path)
     assert found.execute("PRAGMA application_id").fetchone() == (APPLICATION,)
     found.close()
@@ -128,7 +128,7 @@ def test_a_folder_in_place_of_the_file_is_told(path: Path) -> None:
 def test_a_file_in_place_of_the_folder_is_told(path: Path) -> None:
     path.parent.touch()
     with pytest.raises(LedgerError, match="ledger cannot be used") as caught:
-        Store(path).write(lambda db: hold(db, "a"))
+        Store(path).write(hold_one("a"))
     assert "MULTIVIDEO_HOME" in caught.value.hint
     assert "MemoryLedger" in caught.value.hint
 
@@ -137,7 +137,7 @@ def test_a_link_in_a_circle_is_told(path: Path) -> None:
     path.parent.mkdir()
     path.symlink_to(path)
     with pytest.raises(LedgerError, match="ledger cannot be used"):
-        Store(path).write(lambda db: hold(db, "a"))
+        Store(path).write(hold_one("a"))
 
 
 def test_a_link_that_leads_nowhere_yet_makes_a_file_of_its_owner_alone(path: Path, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ from multivideo.ledger.store import Store
 if os.getuid() == 0:  # who may do everything is refused nothing
     os.setgid(65534); os.setuid(65534)
 try:
-    Store(Path(sys.argv[1])).write(lambda db: hold(db, "a"))
+    Store(Path(sys.argv[1])).write(hold_one("a"))
 except LedgerError as error:
     print(error)
 """
@@ -212,16 +212,16 @@ from multivideo.ledger.store import Store
 path = Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store, written = Store(path), 0
-store.write(lambda db: pay(db, "first"))
+store.write(pay_one("first"))
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
 try:
     for number in range(10_000):
-        store.write(lambda db: pay(db, f"job-{number}"))
+        store.write(pay_one(f"job-{number}"))
         written += 1
 except LedgerError as error:
     print(written, error, sep="\\n")
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-store.write(lambda db: pay(db, "last"))  # there is room again
+store.write(pay_one("last"))  # there is room again
 """
 
 
@@ -229,22 +229,22 @@ def test_a_full_disk_is_told_and_keeps_what_was_written(path: Path) -> None:
     number, *told = in_another_process(FULL, path).splitlines()
     assert "make room on the disk" in "".join(told)
     store = Store(path)
-    assert store.read(book.verify, ["nothing there"]) == []
-    jobs = {row[0] for row in store.read(lambda db: db.all(sql.JOBS), [])}
+    assert proof(store) == []
+    jobs = set(names(store))
     assert jobs == {"first", "last", *(f"job-{done}" for done in range(int(number)))}
 
 
 def test_a_full_file_of_sqlite_is_told_and_keeps_what_was_written(path: Path) -> None:
     store = Store(path)
-    store.write(lambda db: pay(db, "first"))
+    store.write(pay_one("first"))
     assert store._connection is not None
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(LedgerError, match="full") as caught:
         for number in range(200):
-            store.write(lambda db: pay(db, f"job-{number}"))
+            store.write(pay_one(f"job-{number}"))
     assert "make room" in caught.value.hint
-    assert store.read(book.verify, ["nothing there"]) == []
+    assert proof(store) == []
 
 
 def test_a_writer_that_never_ends_is_told(path: Path) -> None:
@@ -253,24 +253,24 @@ def test_a_writer_that_never_ends_is_told(path: Path) -> None:
     other.execute("BEGIN IMMEDIATE")
     store = Store(path, busy_s=0.01)
     with pytest.raises(LedgerError, match="locked") as caught:
-        store.write(lambda db: hold(db, "new"))
+        store.write(hold_one("new"))
     assert caught.value.retryable
     assert "another process" in caught.value.hint
-    assert len(store.read(lambda db: db.all(sql.JOBS), [])) == 3, "who reads waits for no writer"
+    assert len(names(store)) == 3, "who reads waits for no writer"
     other.execute("ROLLBACK")
     other.close()
-    store.write(lambda db: hold(db, "new"))
+    store.write(hold_one("new"))
 
 
 def test_a_file_that_is_deleted_under_way_is_told_before_anything_is_lost(path: Path) -> None:
     store = Store(path)
-    store.write(lambda db: hold(db, "a"))
+    store.write(hold_one("a"))
     path.unlink()
     with pytest.raises(LedgerError, match="moved or deleted"):
-        store.write(lambda db: hold(db, "b"))
-    store.write(lambda db: hold(db, "c"))
+        store.write(hold_one("b"))
+    store.write(hold_one("c"))
     store.close()
-    assert [row[0] for row in Store(path).read(lambda db: db.all(sql.JOBS), [])] == ["c"]
+    assert names(Store(path)) == ["c"]
 
 
 def test_one_refusal_leaves_the_others_of_a_commit(path: Path) -> None:
@@ -280,19 +280,19 @@ def test_one_refusal_leaves_the_others_of_a_commit(path: Path) -> None:
         hold(db, "half")  # type: ignore[arg-type]
         raise RuntimeError("a fault of the program")
 
-    works = [lambda db: hold(db, "a"), broken, lambda db: hold(db, "b", -1), lambda db: hold(db, "c", note=1)]
+    works = [hold_one("a"), broken, lambda db: hold(db, "b", -1), lambda db: hold(db, "c", note=1)]
     first, fault, constraint, mistake = store.write_all(works)
     assert first is None
     assert isinstance(fault, RuntimeError)
     assert isinstance(constraint, LedgerError)
     assert isinstance(mistake, TypeError)
-    assert [row[0] for row in store.read(lambda db: db.all(sql.JOBS), [])] == ["a"]
-    assert store.read(book.verify, ["nothing there"]) == []
+    assert names(store) == ["a"]
+    assert proof(store) == []
 
 
 def test_more_than_64_bits_are_refused_and_not_rounded() -> None:
     store, most = Store(None), 2**63 - 1
-    store.write(lambda db: book.fund(db, book.Credits(micro_usd=most), "all", now_ms=NOW_MS, live=True))
+    store.write(lambda db: book.fund(db, micro(most), "all", now_ms=NOW_MS, live=True))
     with pytest.raises(LedgerError, match="would pass what the books can hold"):
-        store.write(lambda db: book.fund(db, book.Credits(micro_usd=most), "twice", now_ms=NOW_MS, live=True))
+        store.write(lambda db: book.fund(db, micro(most), "twice", now_ms=NOW_MS, live=True))
     assert store.write(lambda db: book.balance(db, book.WALLET)).micro_usd == most

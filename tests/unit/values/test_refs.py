@@ -39,7 +39,7 @@ FIRST_FORMAT = (
 
 def test_a_reference_is_one_line_of_json_in_the_promised_format() -> None:
     assert REF.to_json() == FIRST_FORMAT.replace(
-        '"file_seconds":8.0', '"file_seconds":8.0,"file_audio":true,"watermark":false'
+        '"file_seconds":8.0', '"file_seconds":8.0,"file_audio":true,"watermark":false,"unit_prices":[]'
     )
     assert JobRef.from_json(FIRST_FORMAT) == JobRef.from_json(REF.to_json()) == REF
 
