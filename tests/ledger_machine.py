@@ -218,12 +218,12 @@ class LedgerMachine(RuleBasedStateMachine):
     def hold_again(self, data: st.DataObject, change: str) -> None:
         paid = self.some(data)
         job, new = paid.job, paid.new
-        facts = {"id": job.id, "request_print": job.request_print, "prompt_print": "p", "tags": job.tags}
-        facts |= {"print": {"request_print": "other"}, "tags": {"tags": {"other": "1"}}}.get(change, {})
-        call = {"call": new.call, "model": new.model, "held": new.held}
-        call |= {"held": {"held": new.held + micro(1)}, "call": {"call": "[]"}, "model": {"model": "x"}}.get(change, {})
-        again = NewAttempt(id=new.id, job_id=job.id, provider=new.provider, **call)  # type: ignore[arg-type]
-        work = self.prepare(NewJob(**facts), again)  # type: ignore[arg-type]
+        tags = {"other": "1"} if change == "tags" else job.tags
+        same = NewJob(id=job.id, request_print=f"print{change == 'print' or ''}", prompt_print="p", tags=tags)
+        call, model = "[]" if change == "call" else new.call, "x" if change == "model" else new.model
+        held = new.held + micro(int(change == "held"))
+        again = NewAttempt(id=new.id, job_id=job.id, provider=new.provider, model=model, call=call, held=held)
+        work = self.prepare(same, again)
         self.do(work, LedgerError if change else None, changes=False)
 
     @precondition(lambda self: self.model.attempts)

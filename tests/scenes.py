@@ -7,9 +7,12 @@ from functools import cache
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 import multivideo as mv
 from multivideo.clock import VirtualClock
+from multivideo.jobs.job import Job
+from multivideo.jobs.submit import Submitter
 from multivideo.sandbox import Emulator
 from multivideo.sandbox.render import render
 
@@ -39,3 +42,14 @@ def sandbox(
         return mv.AsyncClient.sandbox(emulator=emulator, clock=clock, home=home, **options)
 
     return make
+
+
+@pytest.fixture
+def deadline_after_the_submit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deadline counts once the job is accepted, however short it is and however slow the machine."""
+    submit = Submitter.submit
+
+    async def patient(self: Submitter, job: Job, plan: mv.Plan) -> None:
+        await submit(self, job, evolve(plan, request=mv.VideoRequest.of(plan.request, {"deadline": None})))
+
+    monkeypatch.setattr(Submitter, "submit", patient)

@@ -249,7 +249,7 @@ class Client:
         return tuple(BlockingJob(self._portal, job) for job in self._client.jobs(state))
 
     def close(self) -> None:
-        """Close every connection. Jobs that still run go on at their vendors."""
+        """Close every connection, and let go of jobs that still run: they go on at their vendors."""
         self._portal.close()
 
     def __enter__(self) -> Self:

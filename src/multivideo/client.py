@@ -278,8 +278,11 @@ class AsyncClient:
         return tuple(job for job in self._driver.all_known() if state in (None, job.state))
 
     async def aclose(self) -> None:
-        """Close every connection. Jobs that still run go on at their vendors."""
-        if "_driver" in vars(self) and not self._emulator_is_shared:
+        """Close every connection, and let go of jobs that still run: they go on at their vendors."""
+        if "_driver" not in vars(self):
+            return
+        await self._driver.let_go_of_all()
+        if not self._emulator_is_shared:
             await self._driver.sender.carrier.aclose()
 
     async def __aenter__(self) -> Self:

@@ -12,7 +12,7 @@ from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("tutorial", "options", "results", "webhooks", "configuration", "errors")
+NAMES = ("tutorial", "options", "results", "credits", "webhooks", "configuration", "errors")
 PAGES = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
 KEYS = ("KLING", "KLINGAI", "GOOGLE", "GEMINI", "VERTEX", "OPENAI", "MULTIVIDEO")
 FORGIVING = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -296,7 +296,7 @@ async def test_a_video_that_kling_keeps_no_longer_is_refused_at_no_cost(
     made = client(protocol)
     video = await made.generate("A rider", model="kling-3.0-omni", duration=3)
     await clock.sleep(31 * 86_400)
-    with pytest.raises(mv.InvalidRequest, match="cannot be downloaded") as refused:
+    with pytest.raises(mv.InvalidRequest, match="kling kept until") as refused:
         await made.extend(video, seconds=5)
     assert refused.value.charged == "no"
     assert emulator.count() == 1
@@ -365,3 +365,27 @@ async def test_a_running_job_of_motion_is_resumed_from_its_reference_alone(
     video = await (await client(protocol).resume(stored)).wait()
     assert video.check.ok, str(video.check)
     assert emulator.count() == 1
+
+
+@BOTH
+async def test_a_clip_that_is_longer_than_was_said_never_costs_more_than_is_held(
+    client: Clients, emulator: Emulator, protocol: str
+) -> None:
+    made, source = client(protocol), "https://media.example.org/ride.mp4?seconds=15"
+    wish: dict[str, Any] = {"source_video": source, "mode": "edit", "duration": 3, "model": "kling-3.0-omni"}
+    with pytest.raises(mv.BudgetExceeded):
+        await made.generate("in snow", budget=mv.usd("0.50"), **wish)
+    plan = made.plan("in snow", **wish)
+    assert "up to 16 s" in str(plan)
+    assert plan.quote is not None
+    video = await made.generate("in snow", **wish)
+    assert plan.quote.amount < video.charge <= plan.quote.upper_bound
+    assert video.charge.micro_usd == emulator.charged()
+
+
+@BOTH
+@pytest.mark.parametrize("seconds", [4.5, 6.5])
+async def test_half_a_second_costs_what_was_quoted(client: Clients, protocol: str, seconds: float) -> None:
+    made, source = client(protocol), f"https://media.example.org/ride.mp4?seconds={seconds}"
+    wish: dict[str, Any] = {"source_video": source, "mode": "edit", "duration": seconds, "model": "kling-3.0-omni"}
+    assert (await made.generate("in snow", **wish)).charge == made.quote("in snow", **wish).amount

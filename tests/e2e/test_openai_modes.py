@@ -158,6 +158,7 @@ async def test_what_is_no_name_or_no_clip_makes_no_character(
     assert {problem.field for problem in refused.value.problems} == fields
     assert "nothing was sent" in str(refused.value)
     assert "not read yet" not in str(refused.value)  # an address will never be
+    assert "an Element" not in str(refused.value)
     assert line.sent == []
 
 
@@ -175,6 +176,7 @@ async def test_a_character_needs_exactly_one_provider_that_keeps_them(
             await client.create_character("Mossy", video, provider=provider)
         assert type(refused.value) is kind
     assert "one, two" in str(refused.value)
+    assert refused.value.what == "More than one provider could keep this character."
     with pytest.raises(mv.InvalidRequest, match="provider cannot be"):
         await sandbox().create_character("Mossy", video, provider="nobody")
 
@@ -353,3 +355,18 @@ async def test_litellm_is_not_asked_for_what_it_would_lose_on_the_way(
     assert emulator.count() == 1
     fits = [client.plan("Mossy and Fern", reference_images=pair), client.plan("Mossy", first_frame=frame)]
     assert [plan.provider for plan in fits] == ["proxy", "proxy"]
+
+
+@pytest.mark.parametrize("mode", ["edit", "remix", "extend"])
+async def test_a_video_of_pro_goes_on_at_the_price_of_pro(sandbox: Sandbox, emulator: Emulator, mode: str) -> None:
+    client = sandbox()
+    pro = await client.generate(PROMPT, model="sora-2-pro", duration=4, resolution="720p")
+    paid = emulator.charged()
+    made = await client.generate("in snow", source_video=pro, mode=mode, duration=4 if mode == "extend" else None)
+    assert (made.model, made.charge) == ("sora-2-pro", mv.usd("1.20"))
+    assert emulator.charged() - paid == made.charge.micro_usd
+    with pytest.raises(mv.UnsupportedFeature, match="sora-2 cannot go on from a video of sora-2-pro") as refused:
+        await client.generate("in snow", source_video=pro, mode=mode, model="sora-2")
+    assert refused.value.field == "model"
+    assert refused.value.allowed.startswith("a video that sora-2-pro made is changed by sora-2-pro")
+    assert 'model="sora-2-pro"' in refused.value.hint

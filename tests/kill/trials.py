@@ -199,8 +199,6 @@ class Comparison:
         cost = sum(job.cost for job in self.jobs if any(_is_of(job, row) for row in ended))
         if cost != self.spent:
             yield f"spent is {self.spent}, the vendor charged {cost}"
-        if any(row.certainty == "assumed" for row in ended) and not any(_assumed(life) for life in self.lives):
-            yield "a listed price became assumed"
 
     def _files(self) -> Iterator[str]:
         made = [row for row in self.attempts if row.state is AttemptState.SUCCEEDED]
@@ -224,10 +222,6 @@ class Comparison:
         """Whether the first life was killed when all was done."""
         at = self.lives[0].get("at", "")
         return "UPDATE jobs SET ended_ms" in at or "COMMIT" in at or "RELEASE" in at or "ROLLBACK" in at
-
-
-def _assumed(life: dict[str, Any]) -> bool:
-    return False
 
 
 def _is_of(job: Job, row: AttemptRow) -> bool:

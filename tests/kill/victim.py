@@ -40,7 +40,7 @@ ACCOUNTS: Mapping[str, Callable[[str, str], Any]] = {
     "kling-legacy": lambda url, key: mv.Kling(api_key=key, base_url=f"{url}/kling", dialect="legacy"),
     "openai": lambda url, key: mv.OpenAIVideos(api_key=key, base_url=f"{url}/openai/v1"),
     "vertex": lambda url, key: mv.Veo(
-        project="p", credentials=mv.BearerToken(key), base_url=f"{url}/vertex", output_uri=f"gs://mine/{key}"
+        project="p", credentials=mv.BearerToken(key), base_url=f"{url}/vertex", output_uri="gs://mine/runs"
     ),
     "gemini": lambda url, key: mv.Veo(api_key=key, base_url=f"{url}/gemini"),
 }
@@ -151,7 +151,7 @@ def live(task: Mapping[str, Any], told: int) -> None:
     try:
         said = anyio.run(does, task)
     except BaseException:
-        said = {"error": traceback.format_exc()}
+        said = {"error": traceback.format_exc()[-600:]}
     os.write(told, json.dumps({"said": said, "points": points.count}).encode())
 
 

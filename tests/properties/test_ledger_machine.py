@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import ledger_machine
-from ledger_machine import LedgerMachine, examples
+from hypothesis.stateful import rule
 
+from ledger_machine import LedgerMachine, examples
 from multivideo.ledger.store import Store
 
 
@@ -22,7 +22,7 @@ class InFile(LedgerMachine):
         self.path = Path(self.folder.name) / "ledger.db"
         return Store(self.path)
 
-    @ledger_machine.rule()
+    @rule()
     def come_back_later(self) -> None:
         """Closed and opened again, as by another process."""
         self.books.close()

@@ -228,6 +228,7 @@ def test_ctrl_c_names_the_job_in_json_too(said: Said) -> None:
     assert mv.JobRef.from_json(json.dumps(told["jobs"][0])).attempts
 
 
+@pytest.mark.usefixtures("deadline_after_the_submit")
 def test_a_missed_deadline_names_the_job_too(said: Said) -> None:
     code, _, err = said("generate", "a fox", *CLIP, "--deadline", "0.0001")
     assert code == 1

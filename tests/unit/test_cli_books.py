@@ -287,6 +287,7 @@ def test_recover_fails_while_something_is_left(said: Said, books: Books, monkeyp
     assert told["unresolved"][0]["attempt_id"] == "b"
 
 
+@pytest.mark.usefixtures("deadline_after_the_submit")
 def test_a_command_that_fails_names_its_own_jobs_alone(said: Said, books: Books) -> None:
     books.accept("a")
     words = ("--model", "veo-3.1-lite", "--duration", "4", "--deadline", "0.0001", "--sandbox", "--json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from ..errors import (
 from ..files.boxes import Measured, NotAVideo
 from ..files.inspect import Check, Expected, Fault, inspect
 from ..ledger.journal import LEASE_S, Journal
-from ..ledger.records import AttemptState
+from ..ledger.records import AttemptRow, AttemptState, JobRow
 from ..secrets import repeats
 from ..transport.download import Fetched, fetch, keep
 from ..transport.retry import StepKind
@@ -36,12 +36,12 @@ from ..values.plan import Plan
 from ..values.refs import AttemptRef, JobRef, VendorHandle
 from ..values.result import Video
 from ..wire import Asset, JobState, JobStatus
-from .job import Attempt, Job, cannot_cancel
+from .job import Attempt, Job, cannot_cancel, elsewhere
 from .poller import pace
-from .settle import Settlement, settle_failure, settle_success
+from .settle import Settlement, settle_failure, settle_success, shared
 from .sidecar import write_sidecar
 from .site import Site
-from .stored import job_ref
+from .stored import stored_job, take_up
 from .submit import Submitter
 from .target import target
 
@@ -94,17 +94,38 @@ class Driver:
         """The job of that id, from memory or from the books; None: there is nothing to wait for under that name."""
         if job_id in self.jobs:
             return self.jobs[job_id]
+        job = self._stored(job_id)
+        if job is None or not job.attempts:
+            return None
+        self._stop_unless_configured(job.ref)
+        self.jobs[job_id] = job
+        return job
+
+    def go_on(self, row: JobRow, rows: Sequence[AttemptRow]) -> Job:
+        """The job of the books, to be waited for: the one that is driven here already, if it lacks nothing.
+
+        Raises: InvalidRequest where a provider of the job is not configured.
+        """
+        here = self.jobs.get(row.id)
+        job = stored_job(self, row, rows)
+        if here is not None and here.state == "open":
+            have = {attempt.ref.attempt_id for attempt in here.attempts}
+            if {attempt.ref.attempt_id for attempt in job.attempts} <= have:
+                return here
+        self._stop_unless_configured(job.ref)
+        self.jobs[job.id] = job
+        return job
+
+    def _stored(self, job_id: str) -> Job | None:
         found = self.journal.job(job_id)
-        ref = job_ref(*found) if found is not None else None
-        return self.resume(ref) if ref is not None else None
+        return stored_job(self, *found) if found is not None else None
 
     def all_known(self) -> tuple[Job, ...]:
         """Those in memory, and those that are open in the books and whose provider is configured."""
         rows = [row for row in self.journal.open_jobs() if row.id not in self.jobs]
-        found = [self.journal.job(row.id) for row in rows]
-        refs = [ref for each in found if each is not None and (ref := job_ref(*each)) is not None]
-        here = [ref for ref in refs if all(attempt.vendor.provider in self.sites for attempt in ref.attempts)]
-        return (*tuple(self.jobs.values()), *(self._of(ref) for ref in here))
+        found = [job for row in rows if (job := self._stored(row.id)) is not None and job.attempts]
+        here = [job for job in found if all(a.ref.vendor.provider in self.sites for a in job.attempts)]
+        return (*tuple(self.jobs.values()), *here)
 
     async def _look_back(self, job: Job) -> None:
         """Tell, at the first paid call, of jobs that an earlier process left open."""
@@ -123,24 +144,30 @@ class Driver:
         """
         if ref.job_id in self.jobs:
             return self.jobs[ref.job_id]
+        self._stop_unless_configured(ref)
+        attempts = [Attempt(attempt) for attempt in ref.attempts]
+        began = self.sender.clock.monotonic()
+        job = Job(ref.job_id, self, None, None, ref.save_to, ref.tags, attempts, began)
+        self.jobs[job.id] = job
+        return job
+
+    def _stop_unless_configured(self, ref: JobRef) -> None:
         for attempt in ref.attempts:
             if attempt.vendor.provider not in self.sites:
                 known = ", ".join(self.sites) or "none"
                 problem = Problem("ref", f"a job at {attempt.vendor.provider!r}", f"a configured provider: {known}")
                 raise InvalidRequest.of([problem], what="The provider of this job is not configured.")
-        job = self._of(ref)
-        self.jobs[job.id] = job
-        return job
-
-    def _of(self, ref: JobRef) -> Job:
-        attempts = [Attempt(attempt) for attempt in ref.attempts]
-        began = self.sender.clock.monotonic()
-        return Job(ref.job_id, self, None, None, ref.save_to, ref.tags, attempts, began)
 
     async def let_go(self, job: Job) -> None:
         """Leave a job that nobody waits for to whoever comes next, in this process or another."""
         with anyio.CancelScope(shield=True), suppress(LedgerError):
             await self.journal.release(job.id)
+
+    async def let_go_of_all(self) -> None:
+        """The same for every job that is still leased."""
+        for job in list(self.jobs.values()):
+            if job.state == "open":
+                await self.let_go(job)
 
     async def step(self, job: Job) -> None:
         """One look, or one fetch, or the end: whatever the job needs next. Does nothing to a job that has ended.
@@ -149,13 +176,15 @@ class Driver:
         """
         try:
             if not await self.journal.claim(job.id, self._longest(job)):
-                raise _elsewhere(job)
+                raise elsewhere(job.id)
             await self._step(job)
         except MultiVideoError as error:
             error.ref = job.ref
             raise
 
     async def _step(self, job: Job) -> None:
+        if job.kept:
+            return await take_up(self, job)
         for attempt in job.attempts:
             if attempt.settled:
                 continue
@@ -165,8 +194,8 @@ class Driver:
                 await self._collect(job, attempt, attempt.status)
             else:
                 await self._give_up(job, attempt, attempt.status)
-            return
-        await self._finish(job)
+            return None
+        return await self._finish(job)
 
     def _longest(self, job: Job) -> float:
         """For how long the next step may need the job: a fetch takes longer than a look."""
@@ -251,9 +280,9 @@ class Driver:
             len(status.assets),
             site.channel.provider.charge(status),
             site.unit_prices,
-            self._listed(job),
+            attempt.ref.listed,
         )
-        shares = _shares(settled.amount, len(status.assets))
+        shares = shared(settled.amount, len(status.assets))
         try:
             for number in range(attempt.fetched, len(status.assets)):  # after a failed fetch only the rest is fetched
                 video = await self._take(job, attempt, status, number, evolve(settled, amount=shares[number]))
@@ -367,7 +396,9 @@ class Driver:
         try:
             if attempt_id in job.unwritten:
                 await self.journal.accepted(attempt_id, job.unwritten.pop(attempt_id))
-            await self.journal.ended(attempt_id, state, settled.amount, settled.certainty, settled.said)
+            last = all(other.settled for other in job.attempts if other is not attempt)
+            files = tuple(str(take.path.absolute()) for take in job.takes) if last else None
+            await self.journal.ended(attempt_id, state, settled.amount, settled.certainty, settled.said, files)
         except LedgerError as error:
             error.job_id, error.attempt_id, error.charged = job.id, attempt_id, "yes"
             raise
@@ -385,13 +416,13 @@ class Driver:
 
     async def _finish(self, job: Job) -> None:
         """Every attempt has ended: one video with all its takes, or the first error."""
-        await self.journal.job_ended(job.id, tuple(str(take.path) for take in job.takes))
         if not job.takes:
             job.error = job.shortfalls[0]
             await job.tell(Failed, error=job.error)
             return
         segments = job.plan.segments if job.plan is not None else ()
-        wanted = sum(segments[0].samples) if segments else sum(attempt.ref.samples for attempt in job.attempts)
+        ordered = job.wanted or sum(attempt.ref.samples for attempt in job.attempts)
+        wanted = sum(segments[0].samples) if segments else ordered
         first = job.takes[0]
         if len(job.takes) < wanted:
             short = Fault("takes", wanted, len(job.takes))
@@ -405,29 +436,10 @@ class Driver:
         job.video = video
         await job.tell(Finished, path=str(video.path))
 
-    def _listed(self, job: Job) -> bool:
-        return job.plan is not None and job.plan.quote is not None and job.plan.quote.certainty == "documented"
-
 
 def _ordered(asset: Asset, ref: AttemptRef) -> Asset:
     """The copy of a take that was ordered: with the vendor's visible mark, or without."""
     return evolve(asset, url=asset.marked_url) if ref.watermark and asset.marked_url is not None else asset
-
-
-def _elsewhere(job: Job) -> LedgerError:
-    return LedgerError(
-        f"Job {job.id} is driven by another process just now.",
-        hint="wait for it there, or wait here again once that process has ended",
-        charged="held",
-        retryable=True,
-        job_id=job.id,
-    )
-
-
-def _shares(amount: Credits, takes: int) -> list[Credits]:
-    """An amount divided among takes, to the last micro-USD."""
-    each, rest = divmod(amount.micro_usd, max(1, takes))
-    return [Credits(micro_usd=each + (number < rest)) for number in range(takes)]
 
 
 def _mismatch(job: Job, video: Video) -> DeliverableMismatch | None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import anyio
 from attrs import define, field
 
-from ..errors import MultiVideoError, StillRunning, UnsupportedFeature
+from ..errors import LedgerError, MultiVideoError, StillRunning, UnsupportedFeature
+from ..ledger.records import AttemptRow
 from ..transport.sender import OnRetry, Retry
 from ..values.events import Event, Failed, Finished, Retried
 from ..values.plan import Plan
@@ -24,7 +25,7 @@ from .settle import Settlement
 if TYPE_CHECKING:
     from .driver import Driver
 
-__all__ = ["Attempt", "Job", "cannot_cancel"]
+__all__ = ["Attempt", "Job", "cannot_cancel", "elsewhere"]
 
 logger = logging.getLogger("multivideo")
 
@@ -71,6 +72,10 @@ class Job:
     """A paid call of it left, and nobody knows what became of it."""
     unwritten: dict[str, str] = field(factory=dict, repr=False)
     """Ids of accepted calls that the ledger could not take yet, by attempt."""
+    kept: list[AttemptRow] = field(factory=list, repr=False)
+    """Of a job of earlier: calls that were fetched and settled then, whose files are taken up again first."""
+    wanted: int | None = field(default=None, repr=False)
+    """Of a job of earlier: how many takes were ordered."""
     _events: deque[Event] = field(factory=lambda: deque(maxlen=REPLAYED), repr=False)
     _sequence: int = field(default=0, repr=False)
     _on_event: Callable[[Event], Any] | None = field(default=None, repr=False)
@@ -214,4 +219,15 @@ def cannot_cancel(job: Job, attempt: Attempt) -> UnsupportedFeature:
         job_id=job.id,
         provider=provider,
         field="cancel",
+    )
+
+
+def elsewhere(job_id: str) -> LedgerError:
+    """The error of whoever wants to drive a job that another process drives."""
+    return LedgerError(
+        f"Job {job_id} is driven by another process just now.",
+        hint="wait for it there, or wait here again once that process has ended",
+        charged="held",
+        retryable=True,
+        job_id=job_id,
     )

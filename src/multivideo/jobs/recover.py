@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import anyio
 from attrs import define, evolve, field, frozen
 
-from ..errors import MultiVideoError, StillRunning
+from ..errors import LedgerError, MultiVideoError, ProviderError, StillRunning
 from ..ledger.records import AttemptRow, AttemptState, JobRow
 from ..ledger.reports import Unresolved
 from ..transport.retry import StepKind
 from ..values.result import Video
 from ..wire import JobStatus, LookUp
-from .job import Job
-from .stored import attempt_ref, job_ref, segment_of
+from .job import Job, elsewhere
+from .stored import attempt_ref, segment_of
 
 if TYPE_CHECKING:
     from .driver import Driver
@@ -26,6 +26,8 @@ __all__ = ["Recovery", "RecoveryReport"]
 QUARANTINE_S = 300.0
 LOOKS_S = (0.0, 2.0, 10.0, 30.0, 120.0, 140.0)
 FEWEST_LOOKS = 3
+LOOK_LEASE_S = 180.0  # what a look may take, and some more
+_TO_FINISH = {AttemptState.ACCEPTED, AttemptState.SUCCEEDED}
 
 
 @frozen
@@ -78,8 +80,8 @@ class Recovery:
         try:
             if not await journal.claim(row.id):
                 return
-            await self._attempts(row, self._rows(row))
-            await self._finish(row, self._rows(row))
+            await self._attempts(row)
+            await self._finish(row)
         except StillRunning as error:
             self._running.append(error.job)
         except MultiVideoError as error:
@@ -89,30 +91,58 @@ class Recovery:
             with anyio.CancelScope(shield=True):
                 await journal.release(row.id)
 
-    def _rows(self, row: JobRow) -> tuple[AttemptRow, ...]:
-        found = self.driver.journal.job(row.id)
-        return found[1] if found is not None else ()
+    def _rows(self, job_id: str) -> tuple[JobRow, tuple[AttemptRow, ...]]:
+        found = self.driver.journal.job(job_id)
+        if found is None:
+            raise LedgerError(f"Job {job_id} is not in the books any more.", hint="restore a backup")
+        return found
 
-    async def _attempts(self, job: JobRow, rows: Sequence[AttemptRow]) -> None:
+    async def _attempts(self, job: JobRow) -> None:
         """Bring every attempt to a state from which it can be ended: void, accepted, or unknown and told."""
         journal = self.driver.journal
+        _, rows = self._rows(job.id)
         for row in rows:
             if row.state is AttemptState.PREPARED:
-                await journal.void(row.id, AttemptState.VOID, "the process ended before it was sent")
-            elif row.state in {AttemptState.SENDING, AttemptState.UNKNOWN}:
-                if row.state is AttemptState.SENDING:
-                    await journal.unknown(row.id, "the process ended before the answer came")
-                await self._look(job, row)
+                await journal.void(row.id, AttemptState.VOID, "the process ended before")
+            elif row.state is AttemptState.SENDING:
+                await journal.unknown(row.id, "the process ended before the answer came")
+        for row in rows:
+            if row.state in {AttemptState.SENDING, AttemptState.UNKNOWN}:
+                try:
+                    await self._look(job, row)
+                except ProviderError as error:  # the others of this job may be finished all the same
+                    what = error.what.rstrip(".")
+                    self._tell(row, f"{row.provider} could not be asked ({what}): recover again later")
 
     async def _look(self, job: JobRow, row: AttemptRow) -> None:
         """Ask the vendor for a job whose submit was never answered, as far as it can be asked."""
         site = self.driver.sites.get(row.provider)
         if site is None:
             return self._tell(row, f"configure the provider {row.provider!r} and recover again")
-        provider, ref, clock = site.channel.provider, attempt_ref(row), self.driver.sender.clock
+        provider, clock, journal = site.channel.provider, self.driver.sender.clock, self.driver.journal
         sent = (row.sent_ms or row.prepared_ms) / 1000
-        journal = self.driver.journal
-        question = LookUp(
+        exchange = provider.look_up(self._question(job, row, sent))
+        if exchange is None:
+            return self._tell(row, f"{provider.name} cannot be asked for it: look into its console")
+        for number, pause in enumerate(LOOKS_S, 1):
+            if pause > self._left():
+                return self._tell(row, "it was not there yet: recover again later")
+            if not await journal.claim(job.id, pause + LOOK_LEASE_S):
+                raise elsewhere(job.id)
+            await clock.sleep(pause)
+            found = await self.driver.sender.run(site.channel, exchange, StepKind.LOOK_UP)
+            if await self._found(job, row, found, named=provider.looks_up_by_id):
+                return None
+            if number < FEWEST_LOOKS or clock.wall() - sent < QUARANTINE_S:
+                continue
+            if provider.looks_up_by_id:
+                return await journal.void(row.id, AttemptState.ABSENT, f"not there in {number} looks by its own id")
+            return self._tell(row, f"{provider.name} lists no job like it, which proves nothing")
+        return self._tell(row, "it was not there yet: recover again later")
+
+    def _question(self, job: JobRow, row: AttemptRow, sent: float) -> LookUp:
+        ref, journal = attempt_ref(row), self.driver.journal
+        return LookUp(
             attempt_id=row.id,
             wire_model=ref.vendor.wire_model,
             segment=segment_of(ref),
@@ -120,43 +150,34 @@ class Recovery:
             not_after=sent + QUARANTINE_S,
             prompt_matches=lambda prompt: journal.matches(prompt, job.prompt_print),
         )
-        exchange = provider.look_up(question)
-        if exchange is None:
-            return self._tell(row, f"{provider.name} cannot be asked for it: look into its console")
-        for number, pause in enumerate(LOOKS_S, 1):
-            if pause > self._left():
-                return self._tell(row, "it was not there yet: recover again later")
-            await clock.sleep(pause)
-            found = await self.driver.sender.run(site.channel, exchange, StepKind.LOOK_UP)
-            if found:
-                return await self._found(row, found)
-            proven = provider.looks_up_by_id and clock.wall() - sent >= QUARANTINE_S
-            if number >= FEWEST_LOOKS and proven:
-                return await journal.void(row.id, AttemptState.ABSENT, f"not there in {number} looks by its own id")
-            if number >= FEWEST_LOOKS and not provider.looks_up_by_id:
-                return self._tell(row, f"{provider.name} lists no job like it, which proves nothing")
-        return self._tell(row, "it was not there yet: recover again later")
 
-    async def _found(self, row: AttemptRow, found: Sequence[JobStatus]) -> None:
-        if len(found) > 1:
-            ids = ", ".join(status.remote_id for status in found)
-            return self._tell(row, f"any of these may be it: {ids}")
-        await self.driver.journal.accepted(row.id, found[0].remote_id)
-        return None
+    async def _found(self, job: JobRow, row: AttemptRow, found: Sequence[JobStatus], *, named: bool) -> bool:
+        """Whether the look is over: one was found that is the attempt's, or several of which any may be."""
+        journal = self.driver.journal
+        mine = [status for status in found if named or not journal.is_known(row, status.remote_id)]
+        if len(mine) > 1:
+            ids = ", ".join(status.remote_id for status in mine)
+            self._tell(row, f"any of these may be it: {ids}")
+            return True
+        return bool(mine) and await journal.found(row, mine[0].remote_id, None if named else job.prompt_print)
 
     def _tell(self, row: AttemptRow, why: str) -> None:
         end = f'client.credits.resolve("{row.id}", outcome="charged" or "not_charged", by=..., note=...)'
         self._why[row.id] = f"{why}; once you know: {end}"
 
-    async def _finish(self, job: JobRow, rows: Sequence[AttemptRow]) -> None:
-        """Wait for what was accepted; a job of which nothing is left is at its end."""
-        ref = job_ref(job, rows)
-        if ref is None:
-            if all(row.ended_ms is not None for row in rows):
-                await self.driver.journal.job_ended(job.id, ())
+    async def _finish(self, job: JobRow) -> None:
+        """Wait for what was accepted, take up what was fetched before; what has nothing left is at its end."""
+        row, rows = self._rows(job.id)
+        states = {each.state for each in rows}
+        if row.ended_ms is not None or (AttemptState.UNKNOWN in states and not states & _TO_FINISH):
             return
-        known = self.driver.resume(ref)
-        self._videos.append(await known.wait(self._left()))
+        known = self.driver.go_on(row, rows)
+        try:
+            self._videos.append(await known.wait(self._left()))
+        finally:
+            if known.state != "open" and self._rows(job.id)[0].ended_ms is None:
+                files = [str(take.path.absolute()) for take in known.takes]
+                await self.driver.journal.job_ended(job.id, files)
 
     def _left(self) -> float:
         if self.deadline is None:

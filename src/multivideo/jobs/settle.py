@@ -13,7 +13,7 @@ from ..values.credits import Credits, dollars
 from ..values.refs import AttemptRef
 from ..wire import Charge
 
-__all__ = ["Settlement", "settle_failure", "settle_success"]
+__all__ = ["Settlement", "settle_failure", "settle_success", "shared"]
 
 
 @frozen
@@ -50,6 +50,12 @@ def settle_failure(
     charged = row is None or row.charged
     sure = row is not None and row.certainty is Certainty.DOCUMENTED
     return Settlement(Credits(micro_usd=ref.held_micro_usd if charged else 0), "derived" if sure else "assumed")
+
+
+def shared(amount: Credits, takes: int) -> list[Credits]:
+    """An amount divided among takes, to the last micro-USD."""
+    each, rest = divmod(amount.micro_usd, max(1, takes))
+    return [Credits(micro_usd=each + (number < rest)) for number in range(takes)]
 
 
 def _frozen(ref: AttemptRef, unit_prices: Mapping[str, Credits]) -> Mapping[str, Credits]:

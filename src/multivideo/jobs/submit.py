@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 from anyio import to_thread
 from attrs import asdict, define, evolve, frozen
 
@@ -142,6 +144,7 @@ class Submitter:
             file_audio=segment.file_audio,
             watermark=segment.watermark,
             unit_prices=tuple((unit, price.micro_usd) for unit, price in self.sites[provider].unit_prices.items()),
+            listed=quote.certainty == "documented",
         )
 
     async def _hold(self, job: Job, plan: Plan, wish: str, calls: Sequence[_Call]) -> list[str]:
@@ -152,7 +155,7 @@ class Submitter:
             request_print=wish,
             prompt_print=request.prompt,
             brief=request.brief.value if request.brief is not None else None,
-            save_to=job.save_to,
+            save_to=None if job.save_to is None else os.path.join(Path.cwd(), job.save_to),  # noqa: PTH118 - keeps a "/"
             tags=request.tags,
         )
         try:
@@ -191,14 +194,21 @@ class Submitter:
             self.keep(job)
             await self._accepted(job, attempt_id, vendor)
 
+        tries = 0
+
+        async def leaving() -> None:
+            nonlocal tries
+            await self.journal.sending(job.id, attempt_id, again=tries > 0)
+            await anyio.lowlevel.checkpoint()  # whoever was cancelled while that was written pays nothing any more
+            tries += 1
+
         step = _first_step(site.channel.provider, order)
         try:
-            await self.journal.sending(attempt_id)
-            await self.sender.take(site.channel, step, StepKind.SUBMIT, job.retried(attempt_id), record)
+            await self.sender.take(site.channel, step, StepKind.SUBMIT, job.retried(attempt_id), record, leaving)
         except MultiVideoError as error:
             if attempt_id in unsent:  # else it is accepted, and only its entry could not be written
                 unsent.remove(attempt_id)
-                await self._refused(job, attempt_id, error)
+                await self._refused(job, attempt_id, error, left=tries > 0)
             error.job_id, error.attempt_id, error.step = job.id, attempt_id, StepKind.SUBMIT.value
             error.provider = provider
             if not job.attempts:
@@ -209,7 +219,7 @@ class Submitter:
         except anyio.get_cancelled_exc_class():  # comes before the first byte or after the last: never in between
             raise
         except BaseException as stop:  # Ctrl-C may come anywhere, and nobody knows how far this was
-            if attempt_id in unsent:
+            if tries and attempt_id in unsent:
                 unsent.remove(attempt_id)
                 await self._write_end(job, attempt_id, AttemptState.UNKNOWN, type(stop).__name__)
             raise
@@ -227,11 +237,12 @@ class Submitter:
                 extra={"job_id": job.id, "attempt_id": attempt_id, "remote_id": vendor.remote_id},
             )
 
-    async def _refused(self, job: Job, attempt_id: str, error: MultiVideoError) -> None:
+    async def _refused(self, job: Job, attempt_id: str, error: MultiVideoError, *, left: bool) -> None:
         """Commit 3 of a call that made no job, or of one of which nobody knows."""
         lost = isinstance(error, OutcomeUnknown)
         said = " ".join(filter(None, (type(error).__name__, error.request_id)))  # its text may repeat what was sent
-        await self._write_end(job, attempt_id, AttemptState.UNKNOWN if lost else AttemptState.REJECTED, said)
+        no = AttemptState.REJECTED if left else AttemptState.VOID
+        await self._write_end(job, attempt_id, AttemptState.UNKNOWN if lost else no, said)
 
     async def _write_end(self, job: Job, attempt_id: str, state: AttemptState, said: str) -> None:
         """Write how a call ended that was not accepted; a job of which nothing is left is at its end too."""

@@ -41,6 +41,7 @@ __all__ = [
     "renew",
     "resolve",
     "sending",
+    "sending_again",
     "unknown",
     "verify",
     "void",
@@ -144,6 +145,12 @@ def _when(period: str) -> str:
 def sending(db: Db, attempt_id: str, *, now_ms: int) -> None:
     """Commit 2: from here on a byte may have left. Refused the second time: who comes second must not send."""
     if db.one(sql.SENDING, id=attempt_id, now=now_ms) is None:
+        raise _cannot(db, attempt_id, AttemptState.SENDING)
+
+
+def sending_again(db: Db, attempt_id: str, *, now_ms: int) -> None:
+    """A later try of a submit, after one that made no job. Refused once somebody else has gone on with the attempt."""
+    if db.one(sql.SENDING_AGAIN, id=attempt_id, now=now_ms) is None:
         raise _cannot(db, attempt_id, AttemptState.SENDING)
 
 

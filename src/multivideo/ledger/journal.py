@@ -8,6 +8,7 @@ from typing import TypeVar
 from attrs import define, evolve, field
 
 from ..clock import Clock
+from ..errors import LedgerError
 from ..values.credits import Credits
 from . import book, reports, sql
 from .committer import Committer
@@ -21,6 +22,7 @@ __all__ = ["LEASE_S", "Journal"]
 
 T = TypeVar("T")
 LEASE_S, RENEW_S = 60.0, 20.0
+SUBMIT_LEASE_S = 330.0  # a try of two minutes, the longest wait after it, and a credential for the next
 
 
 @define(eq=False)
@@ -53,20 +55,53 @@ class Journal:
                 attempt,
                 now_ms=self._now(),
                 owner=self.owner,
-                lease_ms=self._until(LEASE_S),
+                lease_ms=self._until(SUBMIT_LEASE_S),
                 live=self.store.live,
             )
 
         await self._committer.write(work)
-        self._leases[job.id] = self.clock.monotonic() + LEASE_S
+        self._leases[job.id] = self.clock.monotonic() + SUBMIT_LEASE_S
 
-    async def sending(self, attempt_id: str) -> None:
-        """Commit 2: before the first byte."""
-        await self._write(lambda db: book.sending(db, attempt_id, now_ms=self._now()))
+    async def sending(self, job_id: str, attempt_id: str, *, again: bool = False) -> None:
+        """Commit 2: before the first byte of each try. From the last one counts how long a lost job may stay unseen.
+
+        Raises: LedgerError where somebody else has gone on with the job; nothing may be sent then.
+        """
+
+        def work(db: Db) -> None:
+            if not book.renew(db, job_id, self.owner, until_ms=self._until(SUBMIT_LEASE_S)):
+                raise LedgerError(f"Job {job_id} was taken over by another process.", cost="no, nothing was sent")
+            (book.sending_again if again else book.sending)(db, attempt_id, now_ms=self._now())
+
+        await self._write(work)
+        self._leases[job_id] = self.clock.monotonic() + SUBMIT_LEASE_S
 
     async def accepted(self, attempt_id: str, remote_id: str) -> None:
         """Commit 3: the vendor's id."""
         await self._write(lambda db: book.accept(db, attempt_id, remote_id, now_ms=self._now()))
+
+    async def found(self, row: AttemptRow, remote_id: str, prompt_print: str | None) -> bool:
+        """Commit 3 of a job that was looked up: False where it is, or may be, that of another attempt.
+
+        Args:
+            row: the attempt whose answer was lost.
+            remote_id: the vendor's id of what was found.
+            prompt_print: of its job, where what was found is only alike; None: it is the attempt's for certain.
+        """
+        known = {"id": row.id, "provider": row.provider, "remote_id": remote_id, "prompt_print": prompt_print}
+
+        def work(db: Db) -> bool:
+            if db.one(sql.PERHAPS_OF_ANOTHER, **known) is not None:
+                return False
+            book.accept(db, row.id, remote_id, now_ms=self._now())
+            return True
+
+        return await self._committer.write(work)
+
+    def is_known(self, row: AttemptRow, remote_id: str) -> bool:
+        """Whether a vendor's job is that of another attempt."""
+        known = {"id": row.id, "provider": row.provider, "remote_id": remote_id, "prompt_print": None}
+        return self.store.read(lambda db: db.one(sql.PERHAPS_OF_ANOTHER, **known) is not None, False)
 
     async def unknown(self, attempt_id: str, said: str) -> None:
         """Commit 3, where the answer was lost: the hold stays."""
@@ -77,20 +112,34 @@ class Journal:
         await self._write(lambda db: book.void(db, attempt_id, state, said, now_ms=self._now(), live=self.store.live))
 
     async def ended(
-        self, attempt_id: str, state: AttemptState, charge: Credits, certainty: str, said: str | None = None
+        self,
+        attempt_id: str,
+        state: AttemptState,
+        charge: Credits,
+        certainty: str,
+        said: str | None = None,
+        files: Sequence[str] | None = None,
     ) -> None:
-        """Commit 4: the end state and what it cost, together."""
+        """Commit 4: the end state and what it cost, together; with `files` the end of its job too."""
 
         def work(db: Db) -> None:
-            if book.attempt_row(db, attempt_id) is None:
+            row = book.attempt_row(db, attempt_id)
+            if row is None:
                 return  # paid by another ledger, which knows it
             book.end(db, attempt_id, state, charge, certainty, said, now_ms=self._now(), live=self.store.live)
+            if files is not None:
+                book.end_job(db, row.job_id, tuple(files), now_ms=self._now())
 
         await self._write(work)
 
     async def job_ended(self, job_id: str, files: Sequence[str]) -> None:
-        """Nothing more is to be done for a job."""
-        await self._write(lambda db: book.end_job(db, job_id, tuple(files), now_ms=self._now()))
+        """Nothing more is to be done for a job; one with an attempt that is still open stays open, and is let go."""
+
+        def work(db: Db) -> None:
+            book.end_job(db, job_id, tuple(files), now_ms=self._now())
+            book.release(db, job_id, self.owner)
+
+        await self._write(work)
         self._leases.pop(job_id, None)
 
     async def claim(self, job_id: str, seconds: float = LEASE_S) -> bool:

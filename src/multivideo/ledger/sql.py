@@ -141,7 +141,7 @@ LIKE_JOBS = JOBS.replace("ORDER BY", "WHERE request_print = :request_print ORDER
 END_JOB = """
 UPDATE jobs SET ended_ms = :now, files = :files, owner = NULL, lease_ms = 0
 WHERE id = :id AND NOT EXISTS (
-    SELECT 1 FROM attempts WHERE job_id = :id AND state IN ('prepared', 'sending', 'accepted')
+    SELECT 1 FROM attempts WHERE job_id = :id AND state IN ('prepared', 'sending', 'unknown', 'accepted')
 ) RETURNING id
 """
 REOPEN_JOB = "UPDATE jobs SET ended_ms = NULL WHERE id = :id AND ended_ms IS NOT NULL RETURNING id"
@@ -164,9 +164,15 @@ ATTEMPT_COLUMNS = (
     "prepared_ms, sent_ms, accepted_ms, ended_ms"
 )
 ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE id = :id"
+PERHAPS_OF_ANOTHER = """
+SELECT a.id FROM attempts a JOIN jobs j ON j.id = a.job_id
+WHERE a.provider = :provider AND a.id <> :id
+AND (a.remote_id = :remote_id OR (a.state = 'sending' AND j.prompt_print = :prompt_print))
+"""
 ATTEMPTS_AFTER = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE id > :after ORDER BY id LIMIT :most"
 ATTEMPTS_OF = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE job_id = :job_id ORDER BY prepared_ms, id"
 SENDING = "UPDATE attempts SET state = 'sending', sent_ms = :now WHERE id = :id AND state = 'prepared' RETURNING id"
+SENDING_AGAIN = "UPDATE attempts SET sent_ms = :now WHERE id = :id AND state = 'sending' RETURNING id"
 ACCEPTED = """
 UPDATE attempts SET state = 'accepted', remote_id = :remote_id, accepted_ms = :now
 WHERE id = :id AND state IN ('sending', 'unknown') RETURNING job_id

@@ -184,7 +184,8 @@ def why_not(plan: Plan, offers: Sequence[Offer], alternatives: Iterable[str] = (
 
 def _gone(row: Rejected) -> Refusal | None:
     """Why nobody can be asked there, whatever is asked: the model is not served, or a key is missing."""
-    return next((reason for reason in row.reasons if reason.field in {"model", "key"}), None)
+    at_all = (reason for reason in row.reasons if reason.field in {"model", "key"} and not reason.asked)
+    return next(at_all, None)
 
 
 def _no_provider(offers: Sequence[Offer]) -> NoProviderConfigured:

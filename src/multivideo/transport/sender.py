@@ -31,7 +31,7 @@ from .http import multipart
 from .retry import Failure, Outcome, StepKind, asked_wait, decide
 from .spill import Spiller
 
-__all__ = ["Channel", "Keep", "OnRetry", "Retry", "Sender", "TryFailed"]
+__all__ = ["Channel", "Keep", "Leaving", "OnRetry", "Retry", "Sender", "TryFailed"]
 
 T = TypeVar("T")
 
@@ -74,6 +74,7 @@ class TryFailed(Exception):
 
 OnRetry = Callable[[Retry], Awaitable[None]]
 Keep = Callable[[T], Awaitable[None]]
+Leaving = Callable[[], Awaitable[None]]
 
 
 @define
@@ -91,20 +92,21 @@ class Sender:
         kind: StepKind,
         on_retry: OnRetry | None = None,
         keep: Keep[T] | None = None,
+        leaving: Leaving | None = None,
     ) -> T:
         """Do a whole step: its free exchanges first, then the one that counts.
 
-        `keep` is given what that one brought before anything else can happen: where it is paid, even if the caller
-        was cancelled meanwhile.
+        `leaving` is called before each try of that one leaves, and what it raises stops it. `keep` is given what it
+        brought before anything else can happen: where it is paid, even if the caller was cancelled meanwhile.
         """
         known = tuple([await self.run(channel, exchange, kind, on_retry) for exchange in step.before])
         try:
-            return await self.run(channel, step.last(known), kind, on_retry, keep)
+            return await self.run(channel, step.last(known), kind, on_retry, keep, leaving)
         except MultiVideoError as error:
             other = step.instead(error) if step.instead is not None and error.charged == "no" else None
             if other is None:
                 raise
-        return await self.run(channel, other, kind, on_retry, keep)
+        return await self.run(channel, other, kind, on_retry, keep, leaving)
 
     async def run(
         self,
@@ -113,6 +115,7 @@ class Sender:
         kind: StepKind,
         on_retry: OnRetry | None = None,
         keep: Keep[T] | None = None,
+        leaving: Leaving | None = None,
     ) -> T:
         """Send one exchange and read its answer.
 
@@ -132,6 +135,8 @@ class Sender:
 
         async def once() -> T:
             message = await self._message(channel, exchange.request, exchange.request.url)
+            if leaving is not None:
+                await leaving()
             if message.paid:  # once under way it is not cut off: its answer holds the only name of a paid job
                 return await _to_its_end(lambda: asked(message))
             return await asked(message)

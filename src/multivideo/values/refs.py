@@ -69,6 +69,8 @@ class AttemptRef:
     watermark: bool = False
     unit_prices: tuple[tuple[str, int], ...] = ()
     """What a vendor's own unit cost in micro-USD when the credits were held."""
+    listed: bool = False
+    """Whether the price stood in the vendor's own list then."""
 
 
 @frozen

@@ -222,8 +222,9 @@ def _like_names(request: VideoRequest) -> Problem | None:
     pairs = [*pairwise(names), *((name, other) for name in names for other in given)]
     if (pair := next((pair for pair in pairs if pair[1].startswith(pair[0])), None)) is None:
         return None
-    others = f"{pair[1]!r}, which is what came along," if pair[1] in given else repr(pair[1])
-    return Problem("reference_images", f"elements named {pair[0]!r} and {others}", "names that do not begin alike")
+    beside = pair[1] in given
+    asked = f"an element named {pair[0]!r} beside" if beside else f"elements named {pair[0]!r} and"
+    return Problem("reference_images", f"{asked} {pair[1]!r}", "names that do not begin alike")
 
 
 def _other_shape(request: VideoRequest) -> Problem | None:

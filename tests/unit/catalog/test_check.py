@@ -458,8 +458,9 @@ def wishes_of_a_row(draw: st.DrawFn) -> tuple[ModelPath, VideoRequest]:
     """A request made of nothing but the values of one row."""
     path, facts, row = draw(st.sampled_from(ROWS))
     ratio, size = draw(st.sampled_from(sorted(row.sizes.items())))
-    named = row.resolution in {"720p", "1080p", "4k"}
-    resolution = draw(st.sampled_from([f"{size[0]}x{size[1]}", *([row.resolution] if named else [])]))
+    named, shapeless = row.resolution in {"720p", "1080p", "4k"}, facts.clip is not None and facts.clip.open_shape
+    sizes = [] if shapeless else [f"{size[0]}x{size[1]}"]
+    resolution = draw(st.sampled_from([*sizes, *([row.resolution] if named else [])]))
     brought: dict[str, Any] = {}
     if facts.mode in {Mode.FIRST_FRAME, Mode.FIRST_LAST}:
         brought["first_frame"] = picture(*size)
@@ -478,7 +479,7 @@ def wishes_of_a_row(draw: st.DrawFn) -> tuple[ModelPath, VideoRequest]:
         handle = VendorHandle(VendorRef(path.path, "f", path.model, path.wire_model, "1"), url="https://cdn/1")
         brought |= {"source_video": Clip(Media(data=b"clip"), handle, 8.0, *size), "mode": facts.mode.value}
     lengths = [None] if facts.mode is Mode.SHOTS or (facts.clip and facts.clip.as_long) else [None, *row.seconds]
-    shape = ratio if ratio in SHAPES and draw(st.booleans()) else None
+    shape = ratio if ratio in SHAPES and not shapeless and draw(st.booleans()) else None
     names = " ".join(item.name for item in brought.get("reference_images", ()) if isinstance(item, Element))
     request = VideoRequest(
         f"a fox {names}",

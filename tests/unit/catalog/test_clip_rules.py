@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from attrs import evolve
 
-from multivideo.catalog.book import Catalog
+from multivideo.catalog.book import Catalog, price
 from multivideo.catalog.check import Fit, fit
 from multivideo.files.sniff import ImageFacts
 from multivideo.values.clips import Clip
 from multivideo.values.media import Media
 from multivideo.values.refs import VendorHandle, VendorRef
 from multivideo.values.request import VideoRequest
+from orders import plain
 
 CATALOG = Catalog.default()
+SUMMER = dt.date(2026, 8, 1)
 PICTURE = Media(data=b"", facts=ImageFacts("png", 1280, 720), size_bytes=1000)
 HTTPS = Media(url="https://media.example.org/clip.mp4")
 OMNI, MOVED, GEMINI = "kling-3.0-omni@kling", "kling-3.0@kling", "veo-3.1@gemini"
@@ -116,3 +120,114 @@ def test_an_edit_and_a_motion_keep_the_sound_of_their_clip_and_make_none() -> No
         off = fitted(name, mode, loud, audio=False).segment
         assert off is not None
         assert (off.audio, off.file_audio) == (False, False)
+
+
+def sora(model: str, size: tuple[int, int] = (1280, 720)) -> Clip:
+    """A video that a model of OpenAI's made there."""
+    return Clip(Media(data=b"clip"), VendorHandle(VendorRef("openai", "f", model, model, "video_1")), 4, *size)
+
+
+@pytest.mark.parametrize("mode", ["edit", "remix", "extend"])
+def test_openai_goes_on_from_a_video_by_its_id_with_the_model_that_made_it(mode: str) -> None:
+    assert refused("sora-2@openai", mode, sora("sora-2-pro")) == {
+        "model": "a video that sora-2-pro made is changed by sora-2-pro"
+    }
+    assert set(refused("sora-2-pro@openai", mode, sora("sora-2"))) == {"model"}
+    for model in ("sora-2", "sora-2-pro"):
+        assert refused(f"{model}@openai", mode, sora(model)) == {}
+    [why] = fitted("sora-2@openai", mode, sora("sora-2-pro")).refusals
+    assert ("source_video=video.path" in why.hint) is (mode != "remix")  # a file goes to any model
+
+
+def test_a_file_of_another_account_is_nobodys_and_may_go_to_any_model() -> None:
+    other = sora("sora-2-pro")
+    assert other.handle is not None
+    away = evolve(other, handle=evolve(other.handle, ref=evolve(other.handle.ref, provider="spare")))
+    assert refused("sora-2@openai", "edit", away) == {}
+    assert refused("veo-3.1-fast@gemini", "extend", clip(8, provider="gemini")) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "seconds", "most"),
+    [(OMNI, "edit", 3, 16), (MOVED, "motion", 3, 30), ("kling-o1@kling", "edit", 4, 10), (OMNI, "edit", 15.5, None)],
+)
+def test_of_a_clip_at_an_address_the_longest_that_it_can_be_is_held(
+    name: str, mode: str, seconds: float, most: int | None
+) -> None:
+    made = fitted(name, mode, HTTPS, duration=seconds)
+    assert made.segment is not None
+    assert made.segment.most_seconds == most
+    quote = price(CATALOG.path(name), made.segment, SUMMER)
+    second = quote.amount.usd / made.segment.seconds
+    assert quote.upper_bound.usd == second * (most or made.segment.seconds)
+    assert quote.certainty == ("documented" if most is None else "assumed")
+    assert [note for note in made.notes if "real length" in note] == (
+        [] if most is None else [f"the price follows the clip's real length, which is not known here: up to {most} s"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "billed", "most"), [(4.5, 5, None), (6.5, 7, None), (4.45, 4, 5), (5.04, 5, None), (5, 5, None)]
+)
+def test_half_a_second_is_billed_as_a_whole_and_what_may_be_is_held(
+    seconds: float, billed: int, most: int | None
+) -> None:
+    made = fitted(OMNI, "edit", clip(seconds))
+    assert made.segment is not None
+    assert (made.segment.seconds, made.segment.most_seconds) == (billed, most)
+    assert made.notes == (() if most is None else ("the 4.45 s of the clip may be billed as 5: that is held",))
+
+
+def test_of_several_takes_the_most_of_each_is_held() -> None:
+    made = fitted(OMNI, "edit", HTTPS, duration=5, count=2).segment
+    assert made is not None
+    quote = price(CATALOG.path(OMNI), made, SUMMER)
+    assert (quote.amount.usd, quote.upper_bound.usd) == (Decimal("1.26"), Decimal("4.032"))
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "fps", "allowed"),
+    [
+        ("veo-3.1@vertex", "extend", 30, "a clip of 24 fps"),
+        ("veo-3.1@vertex", "extend", 23.976, None),
+        (OMNI, "edit", 23.976, None),
+        (OMNI, "edit", 60, None),
+        (OMNI, "edit", 15, "a clip of 24 to 60 fps"),
+        (OMNI, "extend", 120, "a clip of 24 to 60 fps"),
+        (MOVED, "motion", 15, None),
+    ],
+)
+def test_a_clip_has_a_frame_rate_that_is_taken(name: str, mode: str, fps: float, allowed: str | None) -> None:
+    source = evolve(clip(provider=name.partition("@")[2]), fps=fps)
+    assert refused(name, mode, source).get("source_video") == allowed
+
+
+def test_the_frame_rate_is_seen_in_a_file() -> None:
+    assert [Clip.of(plain(64, 64, 15, fps, False)).fps for fps in (24, 30)] == [24, 30]
+
+
+@pytest.mark.parametrize("wish", [{"aspect_ratio": "16:9"}, {"aspect_ratio": "9:16"}, {"resolution": "1280x720"}])
+def test_no_shape_can_be_asked_of_a_motion_since_none_is_documented(wish: dict[str, Any]) -> None:
+    for name in (MOVED, "kling-2.6@kling"):
+        assert refused(name, "motion", clip(), **wish) == {
+            next(iter(wish)): "the vendor decides the shape: leave it out"
+        }
+        assert refused(name, "motion", clip(), resolution="1080p") == {}
+    made = fitted(MOVED, "motion", clip()).segment
+    assert made is not None
+    assert (made.aspect_ratio, made.width) == ("vendor", None)
+
+
+def test_a_result_of_its_clips_size_has_no_other_shape() -> None:
+    for name, mode, provider in (("veo-3.1@vertex", "extend", "vertex"), ("sora-2@openai", "edit", "openai")):
+        source = evolve(clip(provider=provider), handle=None)
+        assert refused(name, mode, source, aspect_ratio="9:16") == {
+            "aspect_ratio": "the clip decides the shape: leave it out"
+        }
+        assert refused(name, mode, source, aspect_ratio="16:9") == {}
+    assert refused("veo-3.1@vertex", "extend", "gs://b/clip.mp4", aspect_ratio="9:16") == {}
+
+
+def test_a_video_whose_address_is_lost_is_told_from_one_of_another_vendor() -> None:
+    asked = [fitted(OMNI, "edit", clip(url=None, provider=name)).refusals[0].asked for name in ("kling", "vertex")]
+    assert asked == ["a video of kling whose address is not known any more", "a video of vertex"]

@@ -67,3 +67,23 @@ def test_a_mode_that_comes_or_goes_changes_the_table_by_itself() -> None:
         modes, *options = rows(feature_table(evolve(CATALOG, paths=(path, *rest))), f"`{first.name}`")
         assert modes["remix"] == cell
         assert ("remix" in {row["mode"] for row in options}) == (cell == "yes")
+
+
+def test_what_the_clip_decides_is_said_to_be_the_clips() -> None:
+    text = feature_table(CATALOG)
+    names = ("`sora-2@openai` | remix", "`kling-3.0-omni@kling` | edit", "`kling-3.0@kling` | motion")
+    cells = [rows(text, name)[0] for name in names]
+    assert [row["seconds"] for row in cells] == ["that of the clip"] * 3
+    assert [row["ratios"] for row in cells] == ["that of the clip"] * 2 + ["as the vendor decides"]
+    sources = [row["source video"].partition(",")[0] for row in cells]
+    assert sources == ["one made here; as long as the clip", "one made here or https", "one made here or https"]
+
+
+def test_elements_made_from_clips_are_counted_apart_where_they_are_limited_apart() -> None:
+    text = feature_table(CATALOG)
+    names = ("`kling-3.0@kling` | first_frame", "`kling-3.0-omni@kling` | reference", "`kling-o1@kling` | reference")
+    assert [rows(text, name)[0]["references"] for name in names] == [
+        "at most 3 elements",
+        "at most 7 pictures, 7 elements, 3 of them made from a clip, 7 together",
+        "at most 7 pictures, 7 elements made from pictures, 7 together",
+    ]

@@ -20,7 +20,8 @@ HTTPS = "https://media.example.org/clip.mp4"
 
 def some(pictures: int = 0, elements: int = 0, of_video: int = 0, vendor: Any = "kling") -> list[Any]:
     kept = [Element(f"e{n}", f"e_{n}_one", vendor=vendor) for n in range(elements)]
-    return [PICTURE] * pictures + kept + [Element(f"v{n}", f"v_{n}_one", of_video=True) for n in range(of_video)]
+    clips = [Element(f"v{n}", f"v_{n}_one", vendor=vendor, of_video=True) for n in range(of_video)]
+    return [PICTURE] * pictures + kept + clips
 
 
 def refused(name: str, prompt: str = "a fox", **spec: Any) -> dict[str, str]:
@@ -57,7 +58,7 @@ def test_omni_counts_pictures_and_elements_together(
         (0, 0, 1, None),
         (5, 0, 0, "at most 4"),
         (3, 2, 0, "at most 4 together"),
-        (1, 0, 1, "at most 0 together"),
+        (1, 0, 1, "nothing else beside an element made from a clip"),
         (0, 0, 2, "at most 1 of them"),
     ],
 )
@@ -127,3 +128,23 @@ def test_a_visible_mark_is_refused_where_there_is_none() -> None:
     segment = fit(VideoRequest("a fox", watermark=True), CATALOG.path("kling-3.0@kling")).segment
     assert segment is not None
     assert segment.watermark
+
+
+def test_a_name_is_spoken_where_a_script_without_blanks_writes_on() -> None:
+    mine = [Element("char_1", "Mossy", vendor="openai")]
+    for prompt in ("Mossyが踊る", "看Mossy走"):
+        assert refused("sora-2@openai", prompt, reference_images=mine) == {}
+    assert set(refused("sora-2@openai", "Mossys", reference_images=mine)) == {"prompt"}
+
+
+def test_a_character_may_be_said_to_be_made_from_a_clip_as_all_are() -> None:
+    pair = some(of_video=2, vendor="openai")
+    assert refused("sora-2@openai", "v_0_one meets v_1_one", reference_images=pair) == {}
+    assert refused("sora-2@openai", "v_0_one", reference_images=[PICTURE]) == {"reference_images": "elements only"}
+
+
+def test_nobody_is_offered_elements_of_a_vendor_that_keeps_none() -> None:
+    found = fit(VideoRequest("a fox", reference_images=some(elements=1)), CATALOG.path("veo-3.1@vertex")).refusals
+    assert [(why.asked, why.allowed) for why in found] == [("1 element", "pictures only")]
+    foreign = some(elements=1)
+    assert refused("sora-2@openai", "e_0_one", reference_images=foreign) == {"reference_images": "elements of openai"}

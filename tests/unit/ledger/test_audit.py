@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from books import AT, accept, hold, micro, pay
 
+from books import AT, accept, hold, micro, pay, proof
 from multivideo.ledger import book
 from multivideo.ledger.records import AttemptState, Budget
+from multivideo.ledger.rows import GENESIS, link
 from multivideo.ledger.store import Db, Store
 
 

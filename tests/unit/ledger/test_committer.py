@@ -11,13 +11,12 @@ from typing import Any
 
 import anyio
 import pytest
-from books import hold, pay
 
+from books import hold, hold_one, names, pay, proof
 from multivideo.clock import Clock, SystemClock, VirtualClock
 from multivideo.errors import LedgerError
-from multivideo.ledger import book, sql
 from multivideo.ledger.committer import MOST_AT_ONCE, Committer
-from multivideo.ledger.store import Db, Store, Work
+from multivideo.ledger.store import Db, Store
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +35,6 @@ class Watched(Store):
         self.entered.set()
         self.leave.wait()
         return super().write_all(works)
-
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -228,11 +226,15 @@ async def test_asyncio_s_timeout_is_a_timeout_still(filed: Watched) -> None:
             await asyncio.sleep(0)
         filed.leave.set()
 
-    helper = asyncio.create_task(release())
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(None) as limit:
+    helper, limit = asyncio.create_task(release()), asyncio.timeout(None)
+
+    async def limited() -> None:
+        async with limit:
             await committer.write(hold_one("a"))
             await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await limited()
     await helper
     task = asyncio.current_task()
     assert task is not None
@@ -263,13 +265,14 @@ def test_a_loop_that_is_torn_down_under_way_ends(tmp_path: Path) -> None:
 
     async def main() -> None:
         committer = Committer(store, SystemClock())
-        left = [asyncio.create_task(committer.write(hold_one(f"{number}"))) for number in range(3)]
+        first = asyncio.create_task(committer.write(hold_one("first")))
         await until(store.entered.is_set)
+        others = [asyncio.create_task(committer.write(hold_one(name))) for name in ("second", "third")]
         await until(lambda: len(committer._queue) == 2)
-        assert len(left) == 3
+        asyncio.get_running_loop().call_soon(store.leave.set)
+        assert not any(task.done() for task in (first, *others))
 
     asyncio.run(main())
-    store.leave.set()  # the thread was still at it
     store.write(hold_one("after"))
     assert set(names(store)) >= {"after"}
     assert proof(store) == []
@@ -286,3 +289,23 @@ async def test_an_interrupt_ends_the_write_and_not_the_next_one() -> None:
         await committer.write(interrupted)
     await committer.write(hold_one("b"))
     assert names(committer.store) == ["b"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("whose", ["the task's", "its helper's"])
+async def test_a_cancel_before_the_thread_has_begun_leaves_the_write_whole(filed: Watched, whose: str) -> None:
+    committer, returned = Committer(filed, SystemClock()), list[str]()
+
+    async def write() -> None:
+        await committer.write(hold_one("a"))
+        returned.append("a")
+        await asyncio.sleep(0)
+
+    task = asyncio.create_task(write())
+    await asyncio.sleep(0)
+    helpers = asyncio.all_tasks() - {task, asyncio.current_task()}
+    newest = max(helpers, key=lambda helper: "_lead" in repr(helper))
+    (task if whose == "the task's" else newest).cancel()
+    await asyncio.wait([task])
+    assert (returned, names(filed)) == (["a"], ["a"])
+    assert task.cancelled() == (whose == "the task's")

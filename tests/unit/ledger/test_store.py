@@ -9,13 +9,14 @@ import stat
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
-from books import hold, pay
 
+from books import hold, hold_one, names, pay_one, proof
 from multivideo.errors import LedgerError
-from multivideo.ledger import book, sql
+from multivideo.ledger import sql
 from multivideo.ledger.store import Db, Store
 
 TESTS = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_nothing_is_written_before_the_first_write(path: Path) -> None:
     store = Store(path)
-    assert store.read(lambda db: db.all(sql.JOBS), []) == []
+    assert names(store) == []
     store.close()
     assert not path.parent.exists()
 
@@ -155,22 +156,44 @@ store.close()
 
 
 def test_many_processes_that_open_new_books_at_once_all_write(path: Path) -> None:
-    names = [f"process-{number}" for number in range(6)]
+    made = [f"process-{number}" for number in range(6)]
     processes = [
         subprocess.Popen([sys.executable, "-c", FIRST, str(path), name], stdin=subprocess.PIPE, env=ENVIRONMENT)
-        for name in names
+        for name in made
     ]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write(b"g")
         process.stdin.close()
-    assert [process.wait() for process in processes] == [0] * len(names)
-    assert sorted(names(Store(path))) == names
+    assert [process.wait() for process in processes] == [0] * len(made)
+    assert sorted(names(Store(path))) == made
+
+
+def test_new_books_wait_for_another_who_is_about_to_make_them(path: Path) -> None:
+    """The switch to WAL does not wait by itself: SQLite tells at once that the file is locked."""
+    path.parent.mkdir(parents=True)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.05, other.execute, ["ROLLBACK"])
+    release.start()
+    store = Store(path)
+    store.write(hold_one("a"))
+    release.join()
+    other.close()
+    assert names(store) == ["a"]
+
+
+def test_who_reads_cannot_write(path: Path) -> None:
+    store = Store(path)
+    store.write(hold_one("a"))
+    with pytest.raises(LedgerError, match="readonly"):
+        store.read(lambda db: db.all("UPDATE jobs SET ended_ms = 1"), [])
+    assert store.write(lambda db: db.all("SELECT ended_ms FROM jobs")) == [(None,)]
 
 
 def test_many_threads_that_open_new_books_at_once_all_write(path: Path) -> None:
-    names, start = [f"thread-{number}" for number in range(12)], threading.Barrier(12)
-    failed: list[BaseException] = []
+    made, start = [f"thread-{number}" for number in range(12)], threading.Barrier(12)
+    failed: list[LedgerError] = []
 
     def first(name: str) -> None:
         start.wait()
@@ -178,25 +201,30 @@ def test_many_threads_that_open_new_books_at_once_all_write(path: Path) -> None:
             store = Store(path)
             store.write(hold_one(name))
             store.close()
-        except BaseException as error:
+        except LedgerError as error:
             failed.append(error)
 
-    threads = [threading.Thread(target=first, args=(name,)) for name in names]
+    threads = [threading.Thread(target=first, args=(name,)) for name in made]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert failed == []
-    assert sorted(names(Store(path))) == sorted(names)
+    assert sorted(names(Store(path))) == sorted(made)
+
+
+def _run(statement: str, db: Db) -> object:
+    return db.all(statement)
 
 
 def test_entries_are_never_changed_deleted_or_put_between(path: Path) -> None:
     store = Store(path)
     store.write(pay_one("a"))
-    between = "INSERT OR REPLACE INTO entries SELECT number, kind, debit, credit, 7, attempt_id, at_ms, live, certainty, note, by_whom, chain FROM entries WHERE number = 1"
+    columns = sql.ENTRY_COLUMNS.replace("amount_micro", "7")
+    between = f"INSERT OR REPLACE INTO entries SELECT {columns} FROM entries WHERE number = 1"
     for statement in ("UPDATE entries SET note = 'x'", "DELETE FROM entries WHERE number = 2", between):
         with pytest.raises(LedgerError, match="an entry"):
-            store.write(lambda db, statement=statement: db.all(statement))
+            store.write(partial(_run, statement))
     assert proof(store) == []
 
 

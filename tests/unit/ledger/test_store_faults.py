@@ -11,8 +11,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from books import NOW_MS, hold, pay
 
+from books import NOW_MS, hold, hold_one, micro, names, pay_one, proof
 from multivideo.errors import LedgerError
 from multivideo.ledger import book, sql
 from multivideo.ledger.store import APPLICATION, Store
@@ -93,10 +93,14 @@ def test_a_truncated_file_is_told(path: Path) -> None:
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2 // 4096 * 4096)
     store = Store(path)
-    with pytest.raises(LedgerError) as caught:
+
+    def use() -> None:
         for number in range(40):
             store.write(hold_one(f"new-{number}"))
             proof(store)
+
+    with pytest.raises(LedgerError) as caught:
+        use()
     assert "backup" in caught.value.hint
 
 
@@ -152,7 +156,7 @@ def test_a_link_that_leads_nowhere_yet_makes_a_file_of_its_owner_alone(path: Pat
 AS_ANOTHER_USER = """
 import os, sys
 from pathlib import Path
-from books import hold
+from books import hold_one
 from multivideo.errors import LedgerError
 from multivideo.ledger.store import Store
 if os.getuid() == 0:  # who may do everything is refused nothing
@@ -206,7 +210,7 @@ def test_a_file_that_cannot_be_written_is_told(open_to_all: Path) -> None:
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from books import pay
+from books import pay_one
 from multivideo.errors import LedgerError
 from multivideo.ledger.store import Store
 path = Path(sys.argv[1])
@@ -240,9 +244,13 @@ def test_a_full_file_of_sqlite_is_told_and_keeps_what_was_written(path: Path) ->
     assert store._connection is not None
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(LedgerError, match="full") as caught:
+
+    def fill() -> None:
         for number in range(200):
             store.write(pay_one(f"job-{number}"))
+
+    with pytest.raises(LedgerError, match="full") as caught:
+        fill()
     assert "make room" in caught.value.hint
     assert proof(store) == []
 

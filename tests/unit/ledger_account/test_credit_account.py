@@ -284,6 +284,15 @@ def test_a_statement_keeps_to_its_time(november: Books) -> None:
     assert {row.attempt for row in rows} == {"c", "d"}
 
 
+def test_a_long_vendor_id_is_short_in_the_table_and_whole_in_the_row(books: Books) -> None:
+    name = "projects/p/locations/us-central1/operations/42"
+    books.send("a")
+    books.store.write(lambda db: book.accept(db, "a", name, now_ms=0))
+    statement = books.credits.statement()
+    assert [row.vendor_id for row in statement] == [name]
+    assert str(statement).endswith("  a        42")
+
+
 def test_a_note_of_two_lines_stays_one_row_of_the_table(books: Books) -> None:
     books.credits.fund(mv.usd("1"), note="one\n\ttwo")
     assert str(books.credits.statement()).splitlines()[1].endswith("one two")

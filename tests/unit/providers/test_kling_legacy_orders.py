@@ -122,6 +122,8 @@ def test_references_alone_need_a_shape(order: Orders) -> None:
         ("write to ask@Mara.example", "write to ask@Mara.example"),
         ("@mara, Mara, @ Mara and @video_2", "@mara, Mara, @ Mara and @video_2"),
         ("@@Mara", "@<<<element_1>>>"),
+        ("让@Mara跳舞, 让@image_1跳舞", "让<<<element_1>>>跳舞, 让<<<image_1>>>跳舞"),
+        ("@Mara_2 and @Mara-like", "@Mara_2 and <<<element_1>>>-like"),
     ],
 )
 def test_whole_names_of_what_goes_along_become_places_in_a_list(order: Orders, words: str, said: str) -> None:
@@ -283,3 +285,15 @@ def test_what_a_kind_of_task_has_no_place_for_is_refused_and_not_left_out(
     with pytest.raises(UnsupportedFeature) as refused:
         sent(made(order, model, mode, **brought))
     assert refused.value.charged == "no"
+
+
+def test_a_name_in_another_script_is_a_mention_where_the_text_goes_on_at_once(order: Orders) -> None:
+    asked = made(
+        order,
+        "kling-v3-omni",
+        Mode.REFERENCE,
+        references=(PICTURE,) * 10,
+        elements=(evolve(MARA, name="小明"),),
+        prompt="@小明在跳舞, @image_10, @image_1",
+    )
+    assert body(asked)["prompt"] == "<<<element_1>>>在跳舞, <<<image_10>>>, <<<image_1>>>"

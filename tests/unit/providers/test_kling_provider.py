@@ -402,7 +402,7 @@ def test_a_bill_in_units_and_dollars_is_booked_with_both(answer: Answers) -> Non
     unit, cash = {"charge_type": "unit", "amount": "2"}, {"charge_type": "cash", "amount": "0.10", "currency": "USD"}
     ref = AttemptRef("a-1", REF, "text", "720p", 8, 1280, 720, 24, True, 1, 5_000_000, 0.0)
     booked = settle_success(ref, 1, billed(answer, unit, cash), {UNIT: usd("0.14")}, True)
-    assert booked == Settlement(usd("0.38"), "reported")
+    assert booked == Settlement(usd("0.38"), "reported", "2 Kling unit, 0.10 USD")
 
 
 def test_several_tasks_are_matched_by_id_and_not_by_place(answer: Answers) -> None:

@@ -418,6 +418,18 @@ def test_a_create_that_is_not_found_says_that_the_model_is_not_served_there(
     assert refused.value.field == "model"
 
 
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_follow_up_that_is_not_found_says_that_its_video_is_gone(answer: Answers, order: Orders, status: int) -> None:
+    gone = answer(status=status, body={"error": {"message": "Video not found", "type": "invalid_request_error"}})
+    for start, mode in ((OPENAI.edit, Mode.EDIT), (OPENAI.edit, Mode.REMIX), (OPENAI.extend, Mode.EXTEND)):
+        with pytest.raises(UnsupportedFeature, match="does not find the video to go on from") as refused:
+            start(of_mode(order("sora-2", source=OWN), mode)).last(()).read(gone)
+        assert refused.value.field == "source_video"
+        assert refused.value.hint == "it is gone there: give the file, or one that is still kept"
+    with pytest.raises(UnsupportedFeature, match="openai does not serve sora-2"):  # a file is never missing there
+        OPENAI.edit(of_mode(order("sora-2", source=FILM), Mode.EDIT)).last(()).read(gone)
+
+
 def test_the_shorter_retry_header_in_milliseconds_wins(answer: Answers) -> None:
     error = OPENAI.refusal(answer("openai/rate_limited"))
     assert error is not None

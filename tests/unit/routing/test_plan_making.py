@@ -12,9 +12,13 @@ from attrs import evolve
 import multivideo as mv
 from multivideo.catalog.book import Catalog
 from multivideo.errors import InvalidRequest
-from multivideo.routing.plan import NO_KEY, Offer, make_plan, why_not
+from multivideo.routing.plan import NO_KEY, Offer, goes_on, make_plan, why_not
+from multivideo.values.clips import Clip
+from multivideo.values.media import Media
 from multivideo.values.plan import Candidate, Plan
+from multivideo.values.refs import VendorHandle, VendorRef
 from multivideo.values.request import VideoRequest
+from multivideo.values.words import Mode
 
 SUMMER, TODAY = dt.date(2026, 8, 1), dt.date(2026, 11, 22)
 CATALOG = Catalog.default()
@@ -341,3 +345,26 @@ def test_the_hint_of_a_client_names_models_that_can_make_it() -> None:
     assert named
     for name in named:
         assert client.quote(FOX, model=name, duration=7).amount
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "mode", "who"),
+    [
+        ("kling-3.0-omni", "kling", Mode.EDIT, "kling-3.0-omni@kling"),
+        ("kling-2.5-turbo", "kling", Mode.EDIT, "auto@kling"),
+        ("veo-3.1-lite", "gemini", Mode.EXTEND, "auto@gemini"),
+        ("veo-3.1", "vertex", Mode.EDIT, "veo-3.1@vertex"),
+        ("sora-2", "nowhere", Mode.EDIT, "sora-2@nowhere"),
+    ],
+)
+def test_who_goes_on_from_a_video_is_its_own_model_or_left_to_the_plan(
+    model: str, provider: str, mode: Mode, who: str
+) -> None:
+    assert goes_on(model, provider, mode, offers()) == who
+
+
+def test_a_budget_counts_where_another_model_goes_on() -> None:
+    clip = Clip(Media(data=b"clip"), VendorHandle(VendorRef("gemini", "f", "veo-3.1-lite", "m", "1"), 0, "files/1"), 8)
+    model = goes_on("veo-3.1-lite", "gemini", Mode.EXTEND, offers())
+    plan = planned(among=offers(), model=model, source_video=clip, budget=mv.usd("2"))
+    assert [row.name for row in plan.candidates] == ["veo-3.1-fast@gemini"]

@@ -220,6 +220,16 @@ def test_a_contradiction_is_told_along_with_other_faults_where_its_own_fields_ar
         ({"mode": "motion"}, "mode", '"motion" without source_video and reference_images'),
         ({"mode": "motion", "source_video": CLIP}, "mode", '"motion" without reference_images'),
         ({"reference_images": [MARA, Element("2", "Mar")]}, "reference_images", "elements named 'Mar' and 'Mara'"),
+        (
+            {"reference_images": [Element("2", "image"), PNG]},
+            "reference_images",
+            "an element named 'image' beside 'image_1'",
+        ),
+        (
+            {"reference_images": [Element("2", "video")], "source_video": CLIP},
+            "reference_images",
+            "an element named 'video' beside 'video_1'",
+        ),
         ({"reference_images": [MARA, MARA]}, "reference_images", "elements named 'Mara' and 'Mara'"),
         ({"resolution": "1920x1080", "aspect_ratio": "9:16"}, "aspect_ratio", '"9:16" with resolution="1920x1080"'),
         ({"resolution": "1792x1024", "aspect_ratio": "16:9"}, "aspect_ratio", '"16:9" with resolution="1792x1024"'),
