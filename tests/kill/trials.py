@@ -1,11 +1,17 @@
-"""One life after another on one ledger, each killed somewhere, and then the comparison of the books with the vendor."""
+"""One life after another on one ledger, each killed somewhere, and then the comparison of the books with the vendor.
+
+`python tests/kill/trials.py --kills 10000` kills that often, at points drawn by lot, and tells what came of it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import subprocess
 import sys
+import tempfile
+import time
 import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
@@ -28,13 +34,12 @@ from multivideo.sandbox.server import running
 VICTIM = Path(__file__).with_name("victim.py")
 DOORS = ("kling", "kling-legacy", "openai", "vertex", "gemini")
 CANNOT_BE_ASKED = "gemini"
-AHEAD_S = 400.0  # a recovery lives so much later, and the quarantine of lost submits is over
-ENOUGH = 12  # lives, after which a job must have come to its end
+AHEAD_S = 400.0  # a recovery lives so much later, when the quarantine of lost submits is over
+ENOUGH = 12  # lives after which a job must have come to its end
+POINTS, LATER_POINTS = 150, 80  # of a life that generates one take, and of one that recovers, about
+Life = dict[str, Any]
 
-
-@cache
-def plain(clip: Clip) -> bytes:
-    return render(clip)
+plain = cache(render)
 
 
 def film(clip: Clip) -> bytes:
@@ -48,18 +53,15 @@ class Tally:
 
     trials: int = 0
     kills: int = 0
-    found_again: int = 0
-    points: dict[str, int] = field(factory=dict)
     faults: list[str] = field(factory=list)
 
     def __str__(self) -> str:
-        rows = [f"{door}: {count} points" for door, count in self.points.items()]
-        text = f"{self.trials} jobs, {self.kills} kills, {self.found_again} lost answers found again"
-        return "\n".join([*rows, f"{text}, {len(self.faults)} faults", *self.faults[:20]])
+        head = f"{self.trials} jobs, {self.kills} kills, {len(self.faults)} faults"
+        return "\n".join([head, *self.faults[:20]])
 
 
 @define(eq=False)
-class Field:
+class Arena:
     """An emulator on a port, and the process whose children are killed."""
 
     emulator: Emulator
@@ -67,23 +69,6 @@ class Field:
     folder: Path
     victim: subprocess.Popen[str]
     tally: Tally = field(factory=Tally)
-
-    def live(self, task: dict[str, Any]) -> dict[str, Any]:
-        """One life of a child."""
-        assert self.victim.stdin is not None
-        assert self.victim.stdout is not None
-        self.victim.stdin.write(json.dumps(task) + "\n")
-        self.victim.stdin.flush()
-        story: dict[str, Any] = json.loads(self.victim.stdout.readline())
-        self.tally.kills += story["killed"]
-        self._let_arrive()
-        return story
-
-    def _let_arrive(self) -> None:
-        """What a dead process had handed to the system is with the emulator once it answers a few later requests."""
-        for _ in range(3):
-            with urllib.request.urlopen(f"{self.url}/_emu/counts?door=none") as answer:  # noqa: S310 - our own address
-                answer.read()
 
     def trial(self, door: str, kills: Sequence[int | None], count: int = 1) -> bool:
         """A job that is killed at these points, life by life, and then brought to its end. False: no life was killed.
@@ -94,33 +79,44 @@ class Field:
         home = self.folder / key
         task = {"door": door, "url": self.url, "key": key, "home": str(home), "count": count}
         task |= {"save_to": str(home / "out" / "boat.mp4")}
-        story = self.live({**task, "do": "generate", "ahead_s": 0.0, "kill": kills[0]})
-        lives = [story]
+        lives = [self._live({**task, "do": "generate", "ahead_s": 0.0, "kill": kills[0]})]
         later = iter(kills[1:])
-        while story["killed"] and len(lives) < ENOUGH:
-            story = self.live({**task, "do": "recover", "ahead_s": AHEAD_S, "kill": next(later, None)})
-            lives.append(story)
+        while lives[-1]["killed"] and len(lives) < ENOUGH:
+            lives.append(self._live({**task, "do": "recover", "ahead_s": AHEAD_S, "kill": next(later, None)}))
         self.tally.trials += 1
-        where = " then ".join(life["at"] for life in lives if life["killed"])
-        story_told = json.dumps(lives[-1])[:1500]
-        for fault in Comparison.of(self.emulator, door, key, home, lives).faults():
-            self.tally.faults.append(f"{door}, killed {where or 'never'}: {fault} | {story_told}")
-        return any(life["killed"] for life in lives)
+        killed = [life["at"] for life in lives if life["killed"]]
+        end = json.dumps(lives[-1])[:1500]
+        for fault in Comparison.of(self.emulator.jobs(key), door, home, lives).faults():
+            self.tally.faults.append(f"{door}, killed {' then '.join(killed) or 'never'}: {fault} | {end}")
+        return bool(killed)
 
-    def every_point(self, door: str, count: int = 1) -> None:
-        """One job for each point of a whole `generate()`, until one comes through alive."""
+    def every_point(self, door: str, count: int = 1) -> int:
+        """One job for each point of a whole `generate()`, until one comes through alive; how many there are."""
+        self.trial(door, [None], count)  # what is slow the first time is done with
         point = 1
         while self.trial(door, [point], count):
             point += 1
-        self.tally.points[f"{door} x {count}"] = point - 1
+        return point - 1
 
-    def at_random(self, dice: random.Random, crashes: int, trials: int | None = None, kills: int | None = None) -> None:
-        """Jobs at all doors in turn, each killed so many times at points drawn by lot."""
-        until = self.tally.trials + trials if trials is not None else sys.maxsize
-        enough = kills if kills is not None else sys.maxsize
-        while self.tally.trials < until and self.tally.kills < enough:
-            door = DOORS[self.tally.trials % len(DOORS)]
-            self.trial(door, [dice.randint(1, 260), *(dice.randint(1, 120) for _ in range(crashes - 1))], dice.choice((1, 1, 2)))
+    def at_random(self, dice: random.Random) -> None:
+        """A job at some door that is killed twice or three times at points drawn by lot."""
+        count = dice.choice((1, 1, 2))
+        first = dice.randint(1, POINTS * count)
+        later = [dice.randint(1, LATER_POINTS) for _ in range(dice.choice((1, 1, 2)))]
+        self.trial(dice.choice(DOORS), [first, *later], count)
+
+    def _live(self, task: Life) -> Life:
+        """One life of a child."""
+        assert self.victim.stdin is not None
+        assert self.victim.stdout is not None
+        self.victim.stdin.write(json.dumps(task) + "\n")
+        self.victim.stdin.flush()
+        story: Life = json.loads(self.victim.stdout.readline())
+        self.tally.kills += story["killed"]
+        for _ in range(2):  # what a dead process had handed to the system has arrived once later requests are answered
+            with urllib.request.urlopen(f"{self.url}/_emu/counts?door=none") as answer:
+                answer.read()
+        return story
 
 
 @define(eq=False)
@@ -128,118 +124,128 @@ class Comparison:
     """What the vendor knows against what the books say, after the last life."""
 
     door: str
-    home: Path
-    lives: list[dict[str, Any]]
+    out: Path
+    lives: list[Life]
     jobs: tuple[Job, ...]
     known: list[tuple[JobRow, list[AttemptRow]]]
     wrong: list[str]
-    held: int
-    spent: int
+    balances: dict[str, int]
 
     @classmethod
-    def of(cls, emulator: Emulator, door: str, key: str, home: Path, lives: list[dict[str, Any]]) -> Comparison:
+    def of(cls, jobs: tuple[Job, ...], door: str, home: Path, lives: list[Life]) -> Comparison:
         store = Store(home / "ledger.db")
         try:
             rows = store.read(lambda db: [book.job_of(row) for row in db.all(sql.JOBS)], [])
-            attempts = store.read(
-                lambda db: [[book.attempt_of(a) for a in db.all(sql.ATTEMPTS_OF, job_id=row.id)] for row in rows], []
-            )
-            balances: dict[str, int] = dict(store.read(lambda db: [(r[0], r[1]) for r in db.all(sql.BALANCES)], []))
+            attempts = [
+                store.read(lambda db, row=row: [book.attempt_of(a) for a in db.all(sql.ATTEMPTS_OF, job_id=row.id)], [])
+                for row in rows
+            ]
+            balances = store.read(lambda db: {row[0]: row[1] for row in db.all(sql.BALANCES)}, {})
             wrong = store.read(book.verify, [])
         finally:
             store.close()
-        spent = sum(micro for name, micro in balances.items() if name.startswith("spent:"))
-        known = list(zip(rows, attempts, strict=True))
-        return cls(door, home, lives, emulator.jobs(key), known, wrong, balances.get("held", 0), spent)
+        return cls(door, home / "out", lives, jobs, list(zip(rows, attempts, strict=True)), wrong, balances)
 
     def faults(self) -> Iterator[str]:
         """Everything that must not be."""
         yield from (f"the books: {told}" for told in self.wrong)
-        if "error" in (self.lives[-1].get("said") or {}):
-            yield "the last life ended by an error"
-        if self.lives[-1]["killed"]:
+        if "error" in self._said or self.lives[-1]["killed"]:
             yield "it never came to an end"
-        yield from self._jobs()
+        yield from self._lost_or_doubled()
+        yield from self._orphaned()
         yield from self._money()
         yield from self._files()
 
     @property
-    def attempts(self) -> list[AttemptRow]:
+    def _said(self) -> Life:
+        return self.lives[-1].get("said") or {}
+
+    @property
+    def _attempts(self) -> list[AttemptRow]:
         return [attempt for _, attempts in self.known for attempt in attempts]
 
-    def _jobs(self) -> Iterator[str]:
-        ids = [row.remote_id for row in self.attempts if row.remote_id is not None]
-        unknown = [row for row in self.attempts if row.state is AttemptState.UNKNOWN]
-        unseen = [job for job in self.jobs if not any(_is_of(job, row) for row in self.attempts)]
-        may_be = len(unknown) if self.door == CANNOT_BE_ASKED else 0
-        if len(unseen) > may_be:
-            yield f"lost: {[job.id for job in unseen]} are not in the books"
-        if len(set(ids)) != len(ids):
-            yield f"doubled: {ids}"
-        if len(self.jobs) > len(self.attempts):
-            yield f"doubled: {len(self.jobs)} jobs for {len(self.attempts)} attempts"
-        for row in self.attempts:
+    def _lost_or_doubled(self) -> Iterator[str]:
+        unknown = [row.id for row in self._attempts if row.state is AttemptState.UNKNOWN]
+        unseen = [job.id for job in self.jobs if not any(_is_of(job, row) for row in self._attempts)]
+        if len(unseen) > (len(unknown) if self.door == CANNOT_BE_ASKED else 0):
+            yield f"lost: {unseen} are not in the books"
+        ids = [row.remote_id for row in self._attempts if row.remote_id is not None]
+        if len(set(ids)) != len(ids) or len(self.jobs) > len(self._attempts):
+            yield f"doubled: {len(self.jobs)} jobs for {len(self._attempts)} attempts, {ids}"
+        if len(self.lives) > 1 and sorted(unknown) != sorted(self._said.get("unresolved", [])):
+            yield f"unknown and not told: {unknown}"
+
+    def _orphaned(self) -> Iterator[str]:
+        for row in self._attempts:
             if row.state in OPEN and row.state is not AttemptState.UNKNOWN:
                 yield f"orphaned: {row.id} is still {row.state}"
         for job, attempts in self.known:
-            lost = any(row.state is AttemptState.UNKNOWN for row in attempts)
-            if job.ended_ms is None and not lost:
+            if job.ended_ms is None and not any(row.state is AttemptState.UNKNOWN for row in attempts):
                 yield f"orphaned: job {job.id} is not at its end"
             if job.owner is not None:
-                yield f"job {job.id} is still leased"
-        told = (self.lives[-1].get("said") or {}).get("unresolved", [])
-        if len(self.lives) > 1 and sorted(row.id for row in unknown) != sorted(told):
-            yield f"unknown and not told: {[row.id for row in unknown]}, told {told}"
+                yield f"orphaned: job {job.id} is still leased"
 
     def _money(self) -> Iterator[str]:
-        held = sum(row.held.micro_usd for row in self.attempts if row.state in OPEN)
-        if held != self.held:
-            yield f"held is {self.held}, open attempts hold {held}"
-        ended = [row for row in self.attempts if row.state in CHARGED]
+        held = sum(row.held.micro_usd for row in self._attempts if row.state in OPEN)
+        if held != self.balances.get("held", 0):
+            yield f"held is {self.balances.get('held', 0)}, open attempts hold {held}"
+        spent = sum(micro for name, micro in self.balances.items() if name.startswith("spent:"))
+        ended = [row for row in self._attempts if row.state in CHARGED]
         cost = sum(job.cost for job in self.jobs if any(_is_of(job, row) for row in ended))
-        if cost != self.spent:
-            yield f"spent is {self.spent}, the vendor charged {cost}"
+        if cost != spent:
+            yield f"spent is {spent}, the vendor charged {cost}"
 
     def _files(self) -> Iterator[str]:
-        made = [row for row in self.attempts if row.state is AttemptState.SUCCEEDED]
-        out = self.home / "out"
-        wanted = [out / f"boat{'' if take == 1 else f'-{take}'}.mp4" for take in range(1, len(made) + 1)]
-        lying = sorted(out.iterdir()) if out.is_dir() else []
-        if sorted(path for path in lying if path.suffix == ".mp4") != sorted(wanted):
+        made = [row for row in self._attempts if row.state is AttemptState.SUCCEEDED]
+        takes = sum(len(job.clips) for job in self.jobs if any(_is_of(job, row) for row in made))
+        wanted = [self.out / ("boat.mp4" if take == 1 else f"boat-{take}.mp4") for take in range(1, takes + 1)]
+        lying = sorted(self.out.glob("*.mp4"))
+        whole = {film(clip) for job in self.jobs for clip in job.clips}
+        if lying != sorted(wanted) or any(path.read_bytes() not in whole for path in lying):
             yield f"files are {[path.name for path in lying]}, wanted {[path.name for path in wanted]}"
-        if any(len(path.read_bytes()) != len(film(job.clips[0])) for path in wanted for job in self.jobs if path.exists()):
-            yield "a file is not what the vendor made"
-        for job, _ in self.known:
-            if job.ended_ms is not None and sorted(job.files) != sorted(map(str, wanted)):
-                yield f"the books name the files {job.files}"
-        said = (self.lives[-1].get("said") or {}).get("videos")
-        if made and len(self.lives) == 2 and said != [str(path) for path in wanted]:
-            ended_before = "job_ended" in json.dumps(self.lives[0])
-            if not ended_before and not self._was_over():
-                yield f"the report names {said}"
-
-    def _was_over(self) -> bool:
-        """Whether the first life was killed when all was done."""
-        at = self.lives[0].get("at", "")
-        return "UPDATE jobs SET ended_ms" in at or "COMMIT" in at or "RELEASE" in at or "ROLLBACK" in at
+        names = sorted(map(str, wanted))
+        if any(sorted(job.files) != names for job, _ in self.known if job.ended_ms is not None):
+            yield f"the books name the files {[job.files for job, _ in self.known]}"
+        if not any(life["over"] for life in self.lives[:-1]) and sorted(self._said.get("videos", [])) != names:
+            yield f"the report names {self._said}"
 
 
 def _is_of(job: Job, row: AttemptRow) -> bool:
+    """Whether an attempt knows the vendor's job: by its id, or by the folder that it alone writes to."""
     if row.remote_id is None:
         return False
     return job.id in row.remote_id or (row.remote_id.startswith("gs://") and row.id in str(job.request))
 
 
 @contextmanager
-def a_field(folder: Path, latency: float = 0.0) -> Iterator[Field]:
+def arena(folder: Path, latency: float = 0.0) -> Iterator[Arena]:
     """Everything that trials need, for the length of the block."""
     emulator = Emulator(latency=latency, render=film)
-    with running(emulator) as url:
-        command = [sys.executable, str(VICTIM)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as victim:
-            try:
-                yield Field(emulator, url, folder, victim)
-            finally:
+    try:
+        with running(emulator) as url:
+            command = [sys.executable, str(VICTIM)]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as victim:
+                yield Arena(emulator, url, folder, victim)
                 assert victim.stdin is not None
                 victim.stdin.close()
-    emulator.close()
+    finally:
+        emulator.close()
+
+
+def main() -> int:
+    """Kill for a while, and tell."""
+    parser = argparse.ArgumentParser(description="Kills paid jobs at points drawn by lot and compares the books.")
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop sooner after so much time")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    dice, began = random.Random(asked.seed), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, arena(Path(folder), latency=0.02) as ground:
+        while ground.tally.kills < asked.kills and time.monotonic() - began < asked.seconds:
+            ground.at_random(dice)
+    print(f"{ground.tally}\nseed {asked.seed}, {time.monotonic() - began:.0f} s")
+    return 1 if ground.tally.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,8 +1,9 @@
 """The process that is killed: forks one child for each line it reads, and tells how the child ended.
 
 A child opens a client of its own, does one `generate()` or one `recover()` against the emulator on its port, and kills
-itself with SIGKILL at the point it was told: points lie before and after each statement on the books, around each step
-of an HTTP exchange, and around whatever touches the disk for good. Forking costs a hundredth of starting Python.
+itself with SIGKILL at the point it was told: points lie before each statement on the books and after each commit, at
+each step of an HTTP exchange, and around whatever touches the disk for good. Forking costs a hundredth of starting
+Python.
 """
 
 from __future__ import annotations
@@ -70,16 +71,33 @@ class Points:
 
     def __init__(self, last: int | None, told: int) -> None:
         self._last, self._told, self._lock = last, told, threading.Lock()
-        self.count = 0
+        self._ending = False
+        self.count, self.over = 0, False
 
     def pass_by(self, where: str) -> None:
         with self._lock:
             self.count += 1
             if self.count == self._last:
-                os.write(self._told, json.dumps({"at": where, "points": self.count}).encode())
+                self.tell(at=where)
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    def tell(self, **what: Any) -> None:
+        """Say how far this life came; `over`: the books name the job as ended, so that nothing is left to recover."""
+        os.write(self._told, json.dumps({**what, "points": self.count, "over": self.over}).encode())
+
+    def statement(self, words: str, run: Callable[[], sqlite3.Cursor]) -> sqlite3.Cursor:
+        """Run a statement on the books. What comes after one comes before the next, but for the last."""
+        self.pass_by(f"before {words}")
+        cursor = run()
+        self._ending = self._ending or words.startswith("UPDATE jobs SET ended_ms = :now")
+        if words == "COMMIT":
+            self.over = self._ending
+            self.pass_by(f"after {words}")
+        return cursor
+
     def around(self, where: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with a point before it and one behind."""
+
         def called(*given: Any, **named: Any) -> Any:
             self.pass_by(f"before {where}")
             result = call(*given, **named)
@@ -95,10 +113,7 @@ class Points:
         class Connection(sqlite3.Connection):
             def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
                 words = " ".join(statement.split())[:60]
-                points.pass_by(f"before {words}")
-                cursor = super().execute(statement, *values)
-                points.pass_by(f"after {words}")
-                return cursor
+                return points.statement(words, lambda: super(Connection, self).execute(statement, *values))
 
         traced = http._Boundary.trace
 
@@ -106,8 +121,7 @@ class Points:
             await traced(boundary, name, info)
             points.pass_by(f"{boundary._method.decode()} {name}")
 
-        connect = partial(sqlite3.connect, factory=Connection)
-        sqlite3.connect = connect  # type: ignore[assignment]
+        sqlite3.connect = partial(sqlite3.connect, factory=Connection)  # type: ignore[assignment]
         http._Boundary.trace = trace  # type: ignore[method-assign]
         os.fsync = self.around("fsync", os.fsync)
         pathlib.Path.replace = self.around("rename", pathlib.Path.replace)  # type: ignore[method-assign]
@@ -150,9 +164,9 @@ def live(task: Mapping[str, Any], told: int) -> None:
     does = generate if task["do"] == "generate" else recover
     try:
         said = anyio.run(does, task)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - told to the parent
         said = {"error": traceback.format_exc()[-600:]}
-    os.write(told, json.dumps({"said": said, "points": points.count}).encode())
+    points.tell(said=said)
 
 
 def forked(task: Mapping[str, Any]) -> dict[str, Any]:

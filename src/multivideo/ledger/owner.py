@@ -26,7 +26,7 @@ def is_dead(name: str | None) -> bool:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):
         return False
     now = _began(int(pid))
     return bool(began and now) and began != now
@@ -43,7 +43,8 @@ def _parts(name: str | None) -> tuple[str, str, str]:
 
 
 def _began(pid: int) -> str:
-    """When a process began, in the kernel's ticks; "" where the system does not tell."""
+    """When a process began, in the kernel's ticks; "" where the system does not tell, "ended" for a zombie."""
     with suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+        facts = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        return "ended" if facts[0] in {"Z", "X"} else facts[19]
     return ""

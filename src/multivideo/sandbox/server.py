@@ -137,7 +137,8 @@ class _Server(uvicorn.Server):
 def _listen(host: str, port: int) -> tuple[socket.socket, str]:
     """A socket bound before anything else starts, and the URL it will answer at."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # named as TCP, or asyncio leaves Nagle's algorithm on and an answer's body waits 40 ms for the head to be confirmed
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
     shown = f"[{host}]" if family is socket.AF_INET6 else host

