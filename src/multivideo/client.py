@@ -249,7 +249,7 @@ class AsyncClient:
     async def edit(self, video: Video, prompt: str, **spec: Unpack[VideoSpec]) -> Video:
         """A new video made by changing a finished one, at the same vendor, by its own model or another that can."""
         mode = spec.get("mode")
-        wanted = Mode(mode) if mode in {"remix", "motion"} else Mode.EDIT
+        wanted = Mode(mode) if mode in {"extend", "remix", "motion"} else Mode.EDIT
         able = goes_on(video.model, video.provider, wanted, self._offers)
         wish: VideoSpec = {"model": able, "source_video": video, "mode": "edit", **spec}
         return await self.generate(prompt, **wish)

@@ -358,11 +358,12 @@ async def test_litellm_is_not_asked_for_what_it_would_lose_on_the_way(
 
 
 @pytest.mark.parametrize("mode", ["edit", "remix", "extend"])
-async def test_a_video_of_pro_goes_on_at_the_price_of_pro(sandbox: Sandbox, emulator: Emulator, mode: str) -> None:
+async def test_a_video_of_pro_goes_on_at_the_price_of_pro(sandbox: Sandbox, emulator: Emulator, mode: Any) -> None:
     client = sandbox()
     pro = await client.generate(PROMPT, model="sora-2-pro", duration=4, resolution="720p")
     paid = emulator.charged()
-    made = await client.generate("in snow", source_video=pro, mode=mode, duration=4 if mode == "extend" else None)
+    length: Any = {"duration": 4} if mode == "extend" else {}
+    made = await client.generate("in snow", source_video=pro, mode=mode, **length)
     assert (made.model, made.charge) == ("sora-2-pro", mv.usd("1.20"))
     assert emulator.charged() - paid == made.charge.micro_usd
     with pytest.raises(mv.UnsupportedFeature, match="sora-2 cannot go on from a video of sora-2-pro") as refused:

@@ -24,7 +24,7 @@ from attrs import define, evolve, field
 
 from multivideo.ledger import book, sql
 from multivideo.ledger.records import CHARGED, OPEN, AttemptRow, AttemptState, JobRow
-from multivideo.ledger.store import Store
+from multivideo.ledger.store import Db, Store
 from multivideo.sandbox import Emulator
 from multivideo.sandbox.clip import Clip
 from multivideo.sandbox.jobs import Job
@@ -38,6 +38,7 @@ AHEAD_S = 400.0  # a recovery lives so much later, when the quarantine of lost s
 ENOUGH = 12  # lives after which a job must have come to its end
 POINTS, LATER_POINTS = 150, 80  # of a life that generates one take, and of one that recovers, about
 Life = dict[str, Any]
+Books = tuple[list[tuple[JobRow, list[AttemptRow]]], list[str], dict[str, int]]
 
 plain = cache(render)
 
@@ -135,16 +136,11 @@ class Comparison:
     def of(cls, jobs: tuple[Job, ...], door: str, home: Path, lives: list[Life]) -> Comparison:
         store = Store(home / "ledger.db")
         try:
-            rows = store.read(lambda db: [book.job_of(row) for row in db.all(sql.JOBS)], [])
-            attempts = [
-                store.read(lambda db, row=row: [book.attempt_of(a) for a in db.all(sql.ATTEMPTS_OF, job_id=row.id)], [])
-                for row in rows
-            ]
-            balances = store.read(lambda db: {row[0]: row[1] for row in db.all(sql.BALANCES)}, {})
-            wrong = store.read(book.verify, [])
+            nothing: Books = ([], [], {})
+            known, wrong, balances = store.read(_all, nothing)
         finally:
             store.close()
-        return cls(door, home / "out", lives, jobs, list(zip(rows, attempts, strict=True)), wrong, balances)
+        return cls(door, home / "out", lives, jobs, known, wrong, balances)
 
     def faults(self) -> Iterator[str]:
         """Everything that must not be."""
@@ -208,6 +204,13 @@ class Comparison:
             yield f"the books name the files {[job.files for job, _ in self.known]}"
         if not any(life["over"] for life in self.lives[:-1]) and sorted(self._said.get("videos", [])) != names:
             yield f"the report names {self._said}"
+
+
+def _all(db: Db) -> Books:
+    """The jobs with their attempts, what is wrong in the books, and the balances."""
+    rows = [book.job_of(row) for row in db.all(sql.JOBS)]
+    known = [(row, [book.attempt_of(each) for each in db.all(sql.ATTEMPTS_OF, job_id=row.id)]) for row in rows]
+    return known, book.verify(db), {row[0]: row[1] for row in db.all(sql.BALANCES)}
 
 
 def _is_of(job: Job, row: AttemptRow) -> bool:

@@ -122,7 +122,7 @@ class Points:
             points.pass_by(f"{boundary._method.decode()} {name}")
 
         sqlite3.connect = partial(sqlite3.connect, factory=Connection)  # type: ignore[assignment]
-        http._Boundary.trace = trace  # type: ignore[method-assign]
+        http._Boundary.trace = trace  # type: ignore[method-assign,assignment]
         os.fsync = self.around("fsync", os.fsync)
         pathlib.Path.replace = self.around("rename", pathlib.Path.replace)  # type: ignore[method-assign]
         pathlib.Path.unlink = self.around("unlink", pathlib.Path.unlink)  # type: ignore[method-assign]

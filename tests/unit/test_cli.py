@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import os
@@ -286,7 +287,7 @@ def test_a_model_is_served_until_its_last_day() -> None:
     catalog = mv.Catalog.default()
     states = {}
     for day in ("2026-09-23", "2026-09-24"):
-        rows = terminal.models_json(catalog.on(cli._day(day)))
+        rows = terminal.models_json(catalog.on(dt.date.fromisoformat(day)))
         states[day] = next(row["state"] for row in rows if row["name"] == "sora-2@openai")
     assert states == {"2026-09-23": "served until 2026-09-24", "2026-09-24": "retired 2026-09-24"}
 

@@ -113,6 +113,7 @@ def _reference(text: ModeFacts, image: ImageRule, *formats: Format) -> ModeFacts
     return evolve(text, mode=Mode.REFERENCE, image=image, formats=landscape, references=seen)
 
 
+# What an extension is billed for, the seven seconds or the whole file, no source settles: the whole is held.
 VERTEX_CLIP = ClipRule(
     files=True,
     storage=True,
@@ -121,10 +122,13 @@ VERTEX_CLIP = ClipRule(
     fps=(24, 24),
     max_total=37,
     joined=True,
+    perhaps_whole=True,
     source=EXTENSION,
 )
 # Only what Veo made there, within the two days that its file is kept; a call adds seven seconds, at most twenty times.
-GEMINI_CLIP = ClipRule(own=True, min_seconds=1, max_seconds=141, max_total=148, joined=True, source=GEMINI_DOCS)
+GEMINI_CLIP = ClipRule(
+    own=True, min_seconds=1, max_seconds=141, max_total=148, joined=True, perhaps_whole=True, source=GEMINI_DOCS
+)
 
 
 def _extension(text: ModeFacts, clip: ClipRule, *formats: Format) -> ModeFacts:

@@ -32,7 +32,7 @@ def settle_success(
     if (reported := _reported(charge, _frozen(ref, unit_prices))) is not None:
         return reported
     # never more than was held, whatever came; half a micro-USD goes to the even side
-    share = round(Fraction(ref.held_micro_usd * min(delivered, ref.samples), ref.samples))
+    share = round(Fraction(_price(ref) * min(delivered, ref.samples), ref.samples))
     return Settlement(Credits(micro_usd=share), "derived" if listed else "assumed")
 
 
@@ -49,13 +49,17 @@ def settle_failure(
     row = next((row for row in rows if row.kind == kind), None)
     charged = row is None or row.charged
     sure = row is not None and row.certainty is Certainty.DOCUMENTED
-    return Settlement(Credits(micro_usd=ref.held_micro_usd if charged else 0), "derived" if sure else "assumed")
+    return Settlement(Credits(micro_usd=_price(ref) if charged else 0), "derived" if sure else "assumed")
 
 
 def shared(amount: Credits, takes: int) -> list[Credits]:
     """An amount divided among takes, to the last micro-USD."""
     each, rest = divmod(amount.micro_usd, max(1, takes))
     return [Credits(micro_usd=each + (number < rest)) for number in range(takes)]
+
+
+def _price(ref: AttemptRef) -> int:
+    return ref.held_micro_usd if ref.price_micro_usd is None else min(ref.held_micro_usd, ref.price_micro_usd)
 
 
 def _frozen(ref: AttemptRef, unit_prices: Mapping[str, Credits]) -> Mapping[str, Credits]:

@@ -145,6 +145,7 @@ class Submitter:
             watermark=segment.watermark,
             unit_prices=tuple((unit, price.micro_usd) for unit, price in self.sites[provider].unit_prices.items()),
             listed=quote.certainty == "documented",
+            price_micro_usd=-(-quote.amount.micro_usd * order.samples // sum(segment.samples)),
         )
 
     async def _hold(self, job: Job, plan: Plan, wish: str, calls: Sequence[_Call]) -> list[str]:

@@ -71,6 +71,8 @@ class AttemptRef:
     """What a vendor's own unit cost in micro-USD when the credits were held."""
     listed: bool = False
     """Whether the price stood in the vendor's own list then."""
+    price_micro_usd: int | None = None
+    """What it costs where the vendor does not say; None: what is held, which may be more than the list price."""
 
 
 @frozen

@@ -231,3 +231,23 @@ def test_a_result_of_its_clips_size_has_no_other_shape() -> None:
 def test_a_video_whose_address_is_lost_is_told_from_one_of_another_vendor() -> None:
     asked = [fitted(OMNI, "edit", clip(url=None, provider=name)).refusals[0].asked for name in ("kling", "vertex")]
     assert asked == ["a video of kling whose address is not known any more", "a video of vertex"]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "most"),
+    [
+        ("veo-3.1-lite@vertex", evolve(clip(4.04), handle=None), 11),
+        ("veo-3.1-lite@vertex", "gs://b/clip.mp4", 37),
+        (GEMINI, clip(8, provider="gemini"), 15),
+    ],
+)
+def test_the_whole_file_of_an_extension_by_veo_is_held_and_seven_seconds_are_the_price(
+    name: str, source: Any, most: int
+) -> None:
+    made = fitted(name, "extend", source)
+    assert made.segment is not None
+    quote = price(CATALOG.path(name), made.segment, SUMMER)
+    assert quote.upper_bound.usd * 7 == quote.amount.usd * most
+    assert (made.segment.seconds, quote.certainty) == (7, "assumed")
+    billed = f"whether the 7 s that are added are billed or the whole file is not settled: up to {most} s are held"
+    assert made.notes == (billed,)

@@ -87,7 +87,7 @@ def test_legacy_limits_count_a_mention_as_it_travels() -> None:
 
 def test_in_a_motion_a_mention_of_a_picture_is_plain_text_and_counts_as_that() -> None:
     picture = Media(data=b"", facts=ImageFacts("png", 1280, 720), size_bytes=1000)
-    clip = {"source_video": "https://media.example.org/a.mp4", "mode": "motion", "duration": 5}
+    clip: Any = {"source_video": "https://media.example.org/a.mp4", "mode": "motion", "duration": 5}
     for words, fits in (("@image_1 " * 277, True), ("@Mara " * 277, False)):
         found = refused("kling-3.0", words, reference_images=[picture, MARA], **clip)
         assert (found == {}) is fits

@@ -154,3 +154,10 @@ def test_failures_of_the_three_vendors_cost_what_is_known_of_them(
 ) -> None:
     path = Catalog.default().path(name)
     assert settle_failure(REF, kind, None, UNIT_PRICES, path.failures) == Settlement(amount, certainty)
+
+
+def test_where_more_is_held_than_the_list_price_that_price_is_what_it_costs() -> None:
+    ref = evolve(REF, samples=2, held_micro_usd=9_000_000, price_micro_usd=4_000_000)
+    assert settle_success(ref, 2, None, {}, False) == Settlement(mv.usd(4), "assumed")
+    assert settle_success(ref, 1, None, {}, False) == Settlement(mv.usd(2), "assumed")
+    assert settle_failure(ref, "failed", None, {}, ()) == Settlement(mv.usd(4), "assumed")
