@@ -125,6 +125,12 @@ def postgres(session: nox.Session) -> None:
     session.run("pytest", "-W", "ignore", "-p", "no:cacheprovider", "tests/postgres/on_postgres.py", *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def kill(session: nox.Session) -> None:
+    """Paid jobs whose processes and recoveries are killed at points by lot: `nox -s kill -- --kills 10000`."""
+    session.run(sys.executable, "tests/kill/trials.py", *session.posargs)
+
+
 @nox.session(name="kill-power", venv_backend="none")
 def kill_power(session: nox.Session) -> None:
     """A power cut at every I/O of 60 paid jobs, and two processes of fifty tasks for 200 rounds on one budget."""

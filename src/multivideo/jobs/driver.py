@@ -178,6 +178,8 @@ class Driver:
             if not await self.journal.claim(job.id, self._longest(job)):
                 raise elsewhere(job.id)
             await self._step(job)
+            if job.state != "open":
+                self.journal.forget(job.id)
         except MultiVideoError as error:
             error.ref = job.ref
             raise

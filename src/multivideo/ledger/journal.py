@@ -128,19 +128,22 @@ class Journal:
                 return  # paid by another ledger, which knows it
             book.end(db, attempt_id, state, charge, certainty, said, now_ms=self._now(), live=self.store.live)
             if files is not None:
-                book.end_job(db, row.job_id, tuple(files), now_ms=self._now())
+                self._end_job(db, row.job_id, files)
 
         await self._write(work)
 
     async def job_ended(self, job_id: str, files: Sequence[str]) -> None:
         """Nothing more is to be done for a job; one with an attempt that is still open stays open, and is let go."""
+        await self._write(lambda db: self._end_job(db, job_id, files))
+        self.forget(job_id)
 
-        def work(db: Db) -> None:
-            book.end_job(db, job_id, tuple(files), now_ms=self._now())
-            book.release(db, job_id, self.owner)
-
-        await self._write(work)
+    def forget(self, job_id: str) -> None:
+        """Think no more of a job whose end is written, and with it that of its lease."""
         self._leases.pop(job_id, None)
+
+    def _end_job(self, db: Db, job_id: str, files: Sequence[str]) -> None:
+        book.end_job(db, job_id, tuple(files), now_ms=self._now())
+        book.release(db, job_id, self.owner)  # where it stays open, for an attempt that nobody knows of
 
     async def claim(self, job_id: str, seconds: float = LEASE_S) -> bool:
         """Take a job over, or keep it, for that long: False where another process drives it.

@@ -47,8 +47,7 @@ async def fetch(
     Raises: DownloadFailed, or LedgerError where the folder cannot be written.
     """
     if asset.file is not None:
-        with sender.clock.working():
-            return await to_thread.run_sync(_adopt, channel, asset.file, folder)
+        return await _adopted(sender, channel, asset.file, folder)
 
     async def once() -> Fetched:
         request = channel.provider.download(asset)
@@ -147,24 +146,31 @@ def _temporary(folder: Path) -> tuple[Path, BinaryIO]:
         return part, part.open("xb")
 
 
-def _adopt(channel: Channel, file: Path, folder: Path) -> Fetched:
-    """Copy a file that came inside an answer; the file itself is its owner's, who may want it once more."""
+async def _adopted(sender: Sender, channel: Channel, file: Path, folder: Path) -> Fetched:
+    """A copy of a file that came inside an answer; the file itself is its owner's, who may want it once more."""
+    part, out = _temporary(folder)
+    try:
+        with sender.clock.working():
+            return await to_thread.run_sync(_copy, channel, file, part, out)
+    except BaseException:  # asyncio's own cancel does not wait for the thread, which goes on with a closed file
+        with suppress(OSError):
+            out.close()
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _copy(channel: Channel, file: Path, part: Path, out: BinaryIO) -> Fetched:
     try:
         source = file.open("rb")
     except OSError as error:
         raise _failed(channel, f"the file that came inside its answer is gone ({error.strerror})") from None
-    with source:
-        part, out = _temporary(folder)
-        try:
-            with _writing(folder), out:
-                shutil.copyfileobj(source, out, 1024 * 1024)
-                size = out.tell()
-                _flush(out)
-            with _writing(folder), part.open("rb") as done:
-                sha256 = hashlib.file_digest(done, "sha256").hexdigest()
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+    with source, _writing(part.parent):
+        with out:
+            shutil.copyfileobj(source, out, 1024 * 1024)
+            size = out.tell()
+            _flush(out)
+        with part.open("rb") as done:
+            sha256 = hashlib.file_digest(done, "sha256").hexdigest()
     return Fetched(part, size, sha256)
 
 
