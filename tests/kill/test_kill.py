@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
 from trials import Comparison, arena
 
 
-def test_a_job_survives_its_process_at_every_point(tmp_path: Path) -> None:
+@pytest.mark.parametrize("door", ["kling", "openai"])
+def test_a_job_survives_its_process_at_every_point(tmp_path: Path, door: str) -> None:
     with arena(tmp_path) as ground:
-        points = ground.every_point("kling")
+        points = ground.every_point(door)
     assert points > 100
     assert ground.tally.faults == []
 

@@ -8,6 +8,7 @@ Python.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pathlib
@@ -22,7 +23,9 @@ from functools import partial
 from typing import Any
 
 import anyio
-import anyio._backends._asyncio  # loaded once here, not in each child
+import anyio._backends._asyncio  # loaded once here, as the next two are, and not in each child
+import av.subtitles.stream  # noqa: F401
+import httpcore  # noqa: F401
 
 import multivideo as mv
 import multivideo.jobs.driver
@@ -35,6 +38,7 @@ SPEED = 200.0
 TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 CATALOG = Catalog.default()
 PROMPT = "A paper boat crosses a puddle at dusk"
+WISH: dict[str, Any] = {"duration": 4, "resolution": "720p", "sidecar": False}
 
 ACCOUNTS: Mapping[str, Callable[[str, str], Any]] = {
     "kling": lambda url, key: mv.Kling(api_key=key, base_url=f"{url}/kling"),
@@ -140,9 +144,7 @@ def client(task: Mapping[str, Any]) -> mv.AsyncClient:
 
 async def generate(task: Mapping[str, Any]) -> Any:
     async with client(task) as door:
-        video = await door.generate(
-            PROMPT, duration=4, resolution="720p", save_to=task["save_to"], count=task["count"], sidecar=False
-        )
+        video = await door.generate(PROMPT, **WISH, save_to=task["save_to"], count=task["count"])
         return {"videos": [str(take.path) for take in video.takes]}
 
 
@@ -183,6 +185,14 @@ def forked(task: Mapping[str, Any]) -> dict[str, Any]:
     return {**story, "killed": os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL}
 
 
+def warm_up() -> None:
+    """Plan once at every door, so that no child has to load or to compute what all of them need."""
+    for account in ACCOUNTS.values():
+        mv.AsyncClient(providers=[account("http://127.0.0.1:9", "k")], catalog=CATALOG).plan(PROMPT, **WISH)
+
+
 if __name__ == "__main__":
+    warm_up()
+    gc.freeze()  # else each child's first collection copies all that it shares with this process
     for line in sys.stdin:
         print(json.dumps(forked(json.loads(line))), flush=True)
