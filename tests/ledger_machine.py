@@ -143,7 +143,7 @@ class LedgerMachine(RuleBasedStateMachine):
     books: Books
 
     def open(self) -> Books:
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of books says how it is opened; hypothesis takes no abstract class
 
     @initialize()
     def begin(self) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from .files.inspect import Check
     from .jobs.job import Job
+    from .jobs.recover import RecoveryReport
     from .ledger.account import CreditAccount
     from .ledger.ledger import Ledger, MemoryLedger
     from .ledger.records import Budget
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         Event,
         Failed,
         Finished,
+        LeftOpen,
         Planned,
         Progress,
         Retried,
@@ -107,6 +109,7 @@ __all__ = [
     "Kling",
     "Ledger",
     "LedgerError",
+    "LeftOpen",
     "Media",
     "MemoryLedger",
     "Mode",
@@ -125,6 +128,7 @@ __all__ = [
     "Quote",
     "Ranked",
     "RateLimited",
+    "RecoveryReport",
     "Refusal",
     "Rejected",
     "Retried",
@@ -182,6 +186,7 @@ _HOMES = {
     "UnsupportedFeature": "errors",
     "Check": "files.inspect",
     "Job": "jobs.job",
+    "RecoveryReport": "jobs.recover",
     "CreditAccount": "ledger.account",
     "Ledger": "ledger.ledger",
     "MemoryLedger": "ledger.ledger",
@@ -200,6 +205,7 @@ _HOMES = {
     "Event": "values.events",
     "Failed": "values.events",
     "Finished": "values.events",
+    "LeftOpen": "values.events",
     "Planned": "values.events",
     "Progress": "values.events",
     "Retried": "values.events",

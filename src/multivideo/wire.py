@@ -227,6 +227,8 @@ class JobStatus:
     """How many takes the vendor's content rules dropped."""
     error: ProviderError | None = None
     charge: Charge | None = None
+    may_grow: bool = False
+    """More takes of the same job may still come: what was seen is what lies there, not what the vendor says is all."""
     poll_after_s: float | None = None
     external_id: str | None = None
     raw: Any = field(default=None, repr=False)

@@ -12,6 +12,8 @@ import pytest
 
 import multivideo as mv
 from multivideo.clock import VirtualClock
+from multivideo.ledger.journal import Journal
+from multivideo.ledger.records import NewJob
 from multivideo.sandbox import Emulator
 from scenes import PROMPT
 
@@ -161,3 +163,30 @@ async def test_a_database_url_is_refused_plainly(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("MULTIVIDEO_DATABASE_URL", "postgresql://somewhere/books")
     with pytest.raises(mv.LedgerError, match="SQLite only"):
         mv.AsyncClient(providers=[])
+
+
+async def test_an_id_that_the_books_could_not_take_is_written_as_soon_as_they_can(
+    sandbox: Sandbox, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    accepted, refusals = Journal.accepted, [mv.LedgerError("The disk is full.") for _ in range(2)]
+
+    async def short_of_room(self: Journal, attempt_id: str, remote_id: str) -> None:
+        if refusals:
+            raise refusals.pop()
+        await accepted(self, attempt_id, remote_id)
+
+    monkeypatch.setattr(Journal, "accepted", short_of_room)
+    async with sandbox() as client:
+        job = await client.submit(PROMPT, model="kling-3.0", duration=3, save_to=tmp_path / "a.mp4")
+        with pytest.raises(mv.LedgerError, match="disk is full"):
+            await job.wait()
+        assert client.credits.held > mv.usd(0)
+        video = await job.wait()
+        assert (client.credits.held, client.credits.spent()) == (mv.usd(0), video.charge)
+    assert emulator.count() == 1
+
+
+def test_a_job_on_its_way_to_the_books_shows_no_prompt() -> None:
+    shown = repr(NewJob(id="mv-1", request_print=f'{{"prompt": "{PROMPT}"}}', prompt_print=PROMPT))
+    assert "boat" not in shown
+    assert "mv-1" in shown

@@ -18,7 +18,7 @@ from multivideo.ledger.records import AttemptRow
 from multivideo.providers.accounts import Account
 from multivideo.sandbox import Emulator
 from multivideo.transport.embedded import HOME
-from multivideo.values.events import LeftOpen
+from multivideo.wire import JobStatus
 from scenes import PROMPT
 
 pytestmark = pytest.mark.anyio
@@ -282,7 +282,7 @@ async def test_the_first_paid_call_tells_of_what_was_left_open(
     with caplog.at_level(logging.WARNING, "multivideo"):
         await client.generate(PROMPT, **WISH, save_to=tmp_path / "a.mp4", on_event=told.append)
         await client.generate(PROMPT, **WISH, save_to=tmp_path / "b.mp4", on_event=told.append)
-    assert [event.job_ids for event in told if isinstance(event, LeftOpen)] == [(left.id,)]
+    assert [event.job_ids for event in told if isinstance(event, mv.LeftOpen)] == [(left.id,)]
     assert caplog.text.count("still open") == 1
     assert [video.job_id for video in (await client.recover()).videos] == [left.id]
 
@@ -430,3 +430,25 @@ async def test_an_unknown_outcome_holds_and_blocks_a_budget(opened: Opened, emul
     client.credits.resolve(str(lost.attempt_id), outcome="not_charged", by="ops", note="looked into the console")
     await client.generate(PROMPT, **WISH, save_to=tmp_path / "next.mp4")
     assert emulator.count() == 2
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["late", "never"])
+async def test_takes_that_lie_in_a_bucket_one_by_one_are_waited_for(
+    opened: Opened, emulator: Emulator, clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    client = opened("vertex")
+    emulator.fault("vertex", made_drop=True)
+    with pytest.raises(mv.OutcomeUnknown):
+        await client.generate(PROMPT, duration=4, resolution="720p", count=2, save_to=tmp_path / "boat.mp4")
+    await clock.sleep(120)
+    shown, until = JobStatus.__init__, clock.wall() + (300 if late else 9e9)
+
+    def one_by_one(self: JobStatus, *facts: Any, **more: Any) -> None:
+        hidden = more.get("may_grow") and clock.wall() < until
+        shown(self, *facts, **(more | {"assets": more["assets"][:1]} if hidden else more))
+
+    monkeypatch.setattr(JobStatus, "__init__", one_by_one)
+    [video] = (await opened("vertex").recover()).videos
+    assert len(video.takes) == (2 if late else 1)
+    assert video.charge == mv.usd("3.20" if late else "1.60")
+    assert video.check.ok is late, "a take that never came is told"

@@ -27,8 +27,11 @@ LUCK = int(os.environ.get("MULTIVIDEO_POWER_LUCK", "1"))
 ATTEMPTS = f"SELECT {sql.ATTEMPT_COLUMNS} FROM attempts"
 ORDER = ("prepared", "sending", "accepted", "succeeded")
 SECTOR = 512
+# A system that preloads no C library of ours cannot play a power cut. The project's own checks run on one that does,
+# and there it is never skipped: a missing compiler fails.
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or shutil.which("cc") is None, reason="the shim is C for Linux, and no compiler is here"
+    "CI" not in os.environ and (sys.platform != "linux" or shutil.which("cc") is None),
+    reason="the shim is C for Linux, and no compiler is here",
 )
 
 

@@ -85,8 +85,6 @@ def test_jobs_and_attempts_are_found(books: Postgres) -> None:
     assert dict(jobs["paid"].tags) == {"project": "coast"}
     assert jobs["paid"].ended_ms == NOW_MS
     assert [row[0] for row in books.write(lambda db: db.all(sql.OPEN_JOBS))] == ["open"]
-    likewise = books.write(lambda db: db.all(sql.LIKE_JOBS, request_print="print of paid"))
-    assert [row[0] for row in likewise] == ["paid"]
     [attempt] = map(book.attempt_of, books.write(lambda db: db.all(sql.ATTEMPTS_OF, job_id="paid")))
     assert (attempt.state, attempt.charge) == (AttemptState.SUCCEEDED, micro(100))
     [budget] = map(book.budget_of, books.write(lambda db: db.all(sql.BUDGETS)))

@@ -52,6 +52,7 @@ logger = logging.getLogger("multivideo")
 MISSING_GRACE_S = 60.0  # a fresh job may be invisible for a while
 MISSING_LOOKS = 3
 FETCHES = 3
+GROWING_S = 900.0  # takes of one call that lie where they are found one by one
 FETCH_LEASE_S = 1000.0  # the limit of a download, and some more
 
 
@@ -210,10 +211,17 @@ class Driver:
         attempt = next((a for a in job.attempts if not a.settled), job.attempts[-1])
         if attempt.status is None:
             status = await self._site(attempt).poller.look(attempt.ref.vendor, 0)
+            status = self._whole(attempt, status)
             if not status.state.ended:
                 return status
             attempt.status = status
         return attempt.status
+
+    def _whole(self, attempt: Attempt, status: JobStatus) -> JobStatus:
+        """What was seen; as still running where takes that are paid may yet come."""
+        elapsed = self.sender.clock.wall() - attempt.ref.submitted_at
+        waits = status.may_grow and len(status.assets) < attempt.ref.samples and elapsed < GROWING_S
+        return evolve(status, state=JobState.RUNNING, assets=()) if waits else status
 
     async def cancel(self, job: Job, attempt: Attempt) -> None:
         """Ask the vendor to stop an attempt. Raises: UnsupportedFeature where it cannot."""
@@ -237,6 +245,7 @@ class Driver:
         except ProviderError as error:  # the look failed, the job did not
             error.job_id, error.charged, error.step = job.id, "held", StepKind.POLL.value
             raise
+        status = self._whole(attempt, status)
         attempt.next_look = clock.monotonic() + self._pace(job, attempt, status.poll_after_s)
         elapsed = max(0.0, clock.wall() - attempt.ref.submitted_at)
         if status.state is JobState.MISSING:
@@ -397,7 +406,8 @@ class Driver:
         attempt_id = attempt.ref.attempt_id
         try:
             if attempt_id in job.unwritten:
-                await self.journal.accepted(attempt_id, job.unwritten.pop(attempt_id))
+                await self.journal.accepted(attempt_id, job.unwritten[attempt_id])
+                del job.unwritten[attempt_id]
             last = all(other.settled for other in job.attempts if other is not attempt)
             files = tuple(str(take.path.absolute()) for take in job.takes) if last else None
             await self.journal.ended(attempt_id, state, settled.amount, settled.certainty, settled.said, files)

@@ -58,11 +58,14 @@ UNCHARGED = frozenset({_S.REJECTED, _S.ABSENT, _S.VOID})
 
 @frozen(kw_only=True)
 class NewJob:
-    """A job before its first submit. The prints are keyed hashes: no prompt stands in the books."""
+    """A job before its first submit. The prints are keyed hashes: no prompt stands in the books.
+
+    On the way to them both hold the texts themselves, so that neither is shown.
+    """
 
     id: str
-    request_print: str
-    prompt_print: str
+    request_print: str = field(repr=False)
+    prompt_print: str = field(repr=False)
     brief: str | None = None
     save_to: str | None = None
     tags: Mapping[str, str] = field(factory=dict, hash=False)

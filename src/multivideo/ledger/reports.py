@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 PAGE = 5_000  # lines that are read at once: other threads may write between two pages
-_DAY_MS = 86_400_000
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 _SPENT = """

@@ -115,9 +115,6 @@ BEGIN SELECT RAISE(ABORT, 'an entry follows the last one'); END
 """What SQLite itself refuses. PostgreSQL takes the rights to change and to delete away instead."""
 
 META = "SELECT value FROM meta WHERE name = :name"
-SET_META = (
-    "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
 KEEP_META = "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
 
 ADD_JOB = """
@@ -137,7 +134,6 @@ FROM jobs ORDER BY created_ms, id
 """
 JOBS_AFTER = JOBS.replace("ORDER BY created_ms, id", "WHERE id > :after ORDER BY id LIMIT :most")
 OPEN_JOBS = JOBS.replace("ORDER BY", "WHERE ended_ms IS NULL ORDER BY")
-LIKE_JOBS = JOBS.replace("ORDER BY", "WHERE request_print = :request_print ORDER BY")
 END_JOB = """
 UPDATE jobs SET ended_ms = :now, files = :files, owner = NULL, lease_ms = 0
 WHERE id = :id AND NOT EXISTS (

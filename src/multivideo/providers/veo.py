@@ -289,7 +289,7 @@ class VertexBackend:
             found = (self._asset(f"gs://{bucket}/{name}") for name in names)
             assets = tuple(asset for asset in found if asset is not None)[:MOST_TAKES]
             state = JobState.SUCCEEDED if assets else JobState.MISSING
-            return JobStatus(folder, state, "listed", assets=assets, raw=response.json())
+            return JobStatus(folder, state, "listed", assets=assets, may_grow=True, raw=response.json())
 
         return status
 
