@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -26,8 +26,10 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def emulator(clock: VirtualClock) -> Emulator:
-    return Emulator(clock=clock, latency=60.0, render=cached_render)
+def emulator(clock: VirtualClock) -> Iterator[Emulator]:
+    made = Emulator(clock=clock, latency=60.0, render=cached_render)
+    yield made
+    made.close()
 
 
 @pytest.fixture

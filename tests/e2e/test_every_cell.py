@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,10 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def emulator(clock: VirtualClock) -> Emulator:
-    return Emulator(clock=clock, latency=60.0, render=plain_render)
+def emulator(clock: VirtualClock) -> Iterator[Emulator]:
+    made = Emulator(clock=clock, latency=60.0, render=plain_render)
+    yield made
+    made.close()
 
 
 @pytest.fixture
