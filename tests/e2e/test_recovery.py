@@ -265,10 +265,13 @@ async def test_of_two_that_recover_at_once_one_does_the_job(opened: Opened, emul
 
 async def test_what_another_process_drives_is_left_alone(opened: Opened, emulator: Emulator, tmp_path: Path) -> None:
     living = of_another_process(opened("kling"))
-    await living.submit(PROMPT, **WISH, save_to=tmp_path / "boat.mp4")
+    job = await living.submit(PROMPT, **WISH, save_to=tmp_path / "boat.mp4")
     client = opened("kling")
     report = await client.recover(deadline=5)
     assert (report.videos, report.still_running, report.unresolved) == ((), (), ())
+    assert report.elsewhere == (job.id,)
+    assert f"{job.id}: another process drives it" in str(report)
+    assert (await living.recover(deadline=0.1)).elsewhere == ()
     assert [row.state for row in rows(client)] == ["accepted"]
 
 

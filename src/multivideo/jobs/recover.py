@@ -32,12 +32,18 @@ _TO_FINISH = {AttemptState.ACCEPTED, AttemptState.SUCCEEDED}
 
 @frozen
 class RecoveryReport:
-    """What became of the jobs that were open: finished, still running, failed, or not to be known."""
+    """What became of the jobs that were open: finished, still running, failed, or not to be known.
+
+    Attributes:
+        elsewhere: ids of open jobs that another process drives, or whose last process may still live: one on another
+            host is waited for until its lease has run out (a minute, or as long as a download may take).
+    """
 
     videos: tuple[Video, ...] = ()
     still_running: tuple[Job, ...] = ()
     failed: tuple[MultiVideoError, ...] = ()
     unresolved: tuple[Unresolved, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         rows = [
@@ -48,6 +54,7 @@ class RecoveryReport:
                 f"unresolved     {a.attempt_id} ({a.model}@{a.provider}, held {a.held}): {a.hint}"
                 for a in self.unresolved
             ),
+            *(f"elsewhere      {job_id}: another process drives it, or did a while ago" for job_id in self.elsewhere),
         ]
         return "\n".join(rows) or "nothing was open"
 
@@ -63,22 +70,27 @@ class Recovery:
     _failed: list[MultiVideoError] = field(factory=list)
     _why: dict[str, str] = field(factory=dict)
     """What to say of each attempt that is left."""
+    _others: list[str] = field(factory=list)
     _began: float = 0.0
 
     async def run(self) -> RecoveryReport:
         """Go through them all. Raises: LedgerError where the books cannot be used."""
         self._began = self.driver.sender.clock.monotonic()
+        mine = self.driver.journal.left_open()
+        known = {row.id for row in mine} | self.driver.jobs.keys()
+        self._others += (row.id for row in self.driver.journal.open_jobs() if row.id not in known)
         async with anyio.create_task_group() as tasks:
-            for row in self.driver.journal.left_open():
+            for row in mine:
                 tasks.start_soon(self._job, row)
         rows = self.driver.journal.unresolved()
         left = tuple(evolve(row, hint=self._why[row.attempt_id]) for row in rows if row.attempt_id in self._why)
-        return RecoveryReport(tuple(self._videos), tuple(self._running), tuple(self._failed), left)
+        return RecoveryReport(tuple(self._videos), tuple(self._running), tuple(self._failed), left, tuple(self._others))
 
     async def _job(self, row: JobRow) -> None:
         journal = self.driver.journal
         try:
             if not await journal.claim(row.id):
+                self._others.append(row.id)
                 return
             await self._attempts(row)
             await self._finish(row)

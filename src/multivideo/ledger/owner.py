@@ -13,14 +13,13 @@ __all__ = ["is_dead", "owner", "same_process"]
 
 def owner() -> str:
     """A name of its own for each client of each process: host, process id, when the process began, and a number."""
-    host = socket.gethostname().replace("|", "-")
-    return f"{host}|{os.getpid()}|{_began(os.getpid())}|{uuid.uuid4().hex[:8]}"
+    return f"{_host()}|{os.getpid()}|{_began(os.getpid())}|{uuid.uuid4().hex[:8]}"
 
 
 def is_dead(name: str | None) -> bool:
     """Whether the process of an owner is gone for certain: on this host, and no process of that number and age runs."""
     host, pid, began = _parts(name)
-    if host != socket.gethostname().replace("|", "-") or not pid.isdigit() or os.name != "posix":
+    if host != _host() or not pid.isdigit() or os.name != "posix":
         return False
     try:
         os.kill(int(pid), 0)
@@ -35,6 +34,14 @@ def is_dead(name: str | None) -> bool:
 def same_process(one: str | None, other: str | None) -> bool:
     """Whether two owners are clients of one process, which may hand jobs to each other."""
     return bool(one) and _parts(one) == _parts(other)
+
+
+def _host() -> str:
+    """This host; on Linux with the space in which its process ids count, since containers may share a host's name."""
+    with suppress(OSError):
+        space = str(Path("/proc/self/ns/pid").readlink())
+        return f"{socket.gethostname()} {space}".replace("|", "-")
+    return socket.gethostname().replace("|", "-")
 
 
 def _parts(name: str | None) -> tuple[str, str, str]:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
+from enum import Enum
 from typing import Protocol
 
 from attrs import field, frozen
 
-__all__ = ["Carrier", "CarrierFault", "Incoming", "Outgoing"]
+__all__ = ["Carrier", "CarrierFault", "Incoming", "Outgoing", "Reach"]
+
+
+class Reach(Enum):
+    """Where the host of an address may lie, once its name is resolved."""
+
+    PUBLIC = "public"  # an address that a vendor named: the open internet only
+    HOME = "home"  # the same, or this machine itself, where the provider lives on it
+    ANYWHERE = "anywhere"  # the host that the user configured, a private network too
 
 
 @frozen
@@ -22,6 +31,9 @@ class Outgoing:
     paid: bool = False
     secrets: frozenset[bytes] = field(default=frozenset(), repr=False)
     """What the credential headers hold; never to be seen in an answer."""
+    reach: Reach = Reach.PUBLIC
+    long: bool = False
+    """Whether the answer is a file that is read piece by piece, which may take minutes."""
 
     def masked(self, body: bytes) -> bytes:
         """The body without the secrets, which a refusal may repeat and whose text goes into an error.
@@ -55,7 +67,7 @@ class Carrier(Protocol):
     """Whoever can take one request to where its URL points, once: never again, never elsewhere."""
 
     def open(self, message: Outgoing) -> AbstractAsyncContextManager[Incoming]:
-        """Send and wait for the head of the answer. Raises CarrierFault."""
+        """Send and wait for the head of the answer. Raises CarrierFault, BadAddress."""
         ...
 
     async def aclose(self) -> None:

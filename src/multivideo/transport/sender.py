@@ -25,7 +25,7 @@ from ..errors import (
     RateLimited,
 )
 from ..wire import Exchange, Provider, Resend, Signer, Step, WireRequest, WireResponse
-from .carrier import Carrier, CarrierFault, Incoming, Outgoing
+from .carrier import Carrier, CarrierFault, Incoming, Outgoing, Reach
 from .guard import BadAddress, checked, is_loopback, origin
 from .http import multipart
 from .retry import Failure, Outcome, StepKind, asked_wait, decide
@@ -191,7 +191,7 @@ class Sender:
         """
         url = request.url
         for _ in range(MOST_REDIRECTS + 1):
-            message = await self._message(channel, request, url)
+            message = await self._message(channel, request, url, long=True)
             async with self._open(channel, request, message) as incoming:
                 if incoming.status not in {301, 302, 303, 307, 308}:
                     yield message, incoming
@@ -199,20 +199,23 @@ class Sender:
                 url = _target(channel, url, incoming.headers.get("location", ""))
         raise _refused(channel, f"it redirects more than {MOST_REDIRECTS} times")
 
-    async def _message(self, channel: Channel, request: WireRequest, url: str) -> Outgoing:
+    async def _message(self, channel: Channel, request: WireRequest, url: str, *, long: bool = False) -> Outgoing:
         """The request as it goes to that address, with the key if that is one of the provider's own origins."""
         homes = channel.provider.origins
+        here = any(is_loopback(home) for home in homes)
         try:
-            checked(url, loopback=any(is_loopback(home) for home in homes))
+            checked(url, loopback=here)
         except BadAddress as bad:
             raise _refused(channel, f"it named {bad}, which is not asked") from None
         headers, body = _encoded(request)
+        at_home = origin(url) in {origin(home) for home in homes}
         signature: Mapping[str, str] = {}
-        if request.signed and origin(url) in {origin(home) for home in homes}:
+        if request.signed and at_home:
             signature = {name.lower(): value for name, value in (await self._signature(channel, request)).items()}
         secrets = frozenset(value.rpartition(" ")[2].encode() for value in signature.values())
         paid = request.resend is not Resend.ALWAYS
-        return Outgoing(request.method, url, {**headers, **signature}, body, paid, secrets)
+        reach = Reach.ANYWHERE if at_home else Reach.HOME if here else Reach.PUBLIC
+        return Outgoing(request.method, url, {**headers, **signature}, body, paid, secrets, reach, long)
 
     async def _signature(self, channel: Channel, request: WireRequest) -> Mapping[str, str]:
         """The signer's headers; whatever it raises, nothing was sent."""
@@ -238,6 +241,8 @@ class Sender:
                 yield incoming
         except CarrierFault as fault:
             raise _lost(channel, request, fault.what, sent=fault.sent) from None
+        except BadAddress as bad:
+            raise _refused(channel, f"it named {bad}, which is not asked") from None
 
     async def _exchange(self, channel: Channel, request: WireRequest, message: Outgoing) -> WireResponse:
         async with self._open(channel, request, message) as incoming:
