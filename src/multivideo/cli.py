@@ -28,7 +28,7 @@ from .arguments import port as _port
 from .arguments import usd as _usd
 from .blocking import BlockingJob, Client
 from .catalog.book import Catalog
-from .client import AsyncClient
+from .client import SANDBOX_LATENCY, AsyncClient
 from .errors import InvalidRequest, MultiVideoError, UnsupportedFeature
 from .values.events import Event
 from .values.request import VideoSpec
@@ -112,6 +112,7 @@ def _demo(args: argparse.Namespace) -> int:
 
     async def every() -> None:
         async with AsyncClient.sandbox(latency=args.latency) as client, anyio.create_task_group() as tasks:
+            _remember(client)
             for run in runs:
                 tasks.start_soon(one, client, run)
 
@@ -219,7 +220,18 @@ def _books(args: argparse.Namespace) -> int:
 
 
 def _client(args: argparse.Namespace) -> Client:
-    return Client.sandbox() if args.sandbox else Client()
+    latency = getattr(args, "latency", None)
+    if latency is not None and not args.sandbox:
+        raise InvalidRequest("--latency is of a pretend job.", hint="--sandbox", cost="no, nothing was sent")
+    client = Client.sandbox(latency=SANDBOX_LATENCY if latency is None else latency) if args.sandbox else Client()
+    _remember(client._client)
+    return client
+
+
+def _remember(client: AsyncClient) -> None:
+    """Let the emulator know the jobs of commands before, as a vendor would: each command is a process of its own."""
+    if client.emulator is not None:
+        client.emulator.keep_in(client._home_folder() / "emulator.sqlite")
 
 
 # Parsing
@@ -249,7 +261,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", default="demo", metavar="DIR", help="folder of the files (default: %(default)s)")
     demo.add_argument("--prompt", default=DEMO_PROMPT)
     demo.add_argument("--latency", type=float, default=6.0, metavar="SECONDS", help="of each pretend job")
-    _add_spec(command("generate", _generate, "Make a video."))
+    generate = command("generate", _generate, "Make a video.")
+    _add_spec(generate)
+    generate.add_argument("--latency", type=float, metavar="SECONDS", help="with --sandbox: of the pretend job")
     plan = command("plan", _plan, "What would run, what it costs, and why. Free: nothing is sent.")
     _add_spec(plan)
     plan.add_argument("--as-of", type=_day, metavar="DATE", help="answer as on that day")

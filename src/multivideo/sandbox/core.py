@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from attrs import define, field
 
 from multivideo.clock import Clock, SystemClock
+from multivideo.sandbox.archive import Archive, ArchiveFault
 from multivideo.sandbox.callbacks import Callback, CallbackBook
 from multivideo.sandbox.control import Control
 from multivideo.sandbox.faults import HEADER, Script
@@ -131,13 +134,32 @@ class Emulator:
         call = Call(request.headers.get(HEADER))
         token = CALL.set(call)
         try:
+            self._store.refresh()
             reply = await door.handle(request)
+            self._store.settle()
         except Refused as refusal:
             reply = refusal.reply
+        except ArchiveFault as fault:
+            reply = json_reply(503, {"error": {"message": f"The emulator cannot use its file: {fault}"}})
         finally:
             CALL.reset(token)
         reply = call.spoil(reply, self.clock)
         return Reply(reply.status, reply.headers, Reply.of(200, b"", "").body) if head else reply
+
+    def keep_in(self, path: str | os.PathLike[str]) -> None:
+        """Keep all jobs in a file, where other processes that name it find them and go on with them.
+
+        The first order makes the file, and a job stands in it before its create call is answered. Ids are drawn anew in
+        every process, whatever the seed. A file that cannot be read is set aside. Jobs that were over a week ago are
+        thrown away, and so are they for whoever asks.
+
+        Raises:
+            ValueError: it has jobs already.
+        """
+        if self._store.all():
+            raise ValueError("jobs were accepted before: name the file first")
+        self._store.archive = Archive(Path(path))
+        self._store.random = random.SystemRandom()
 
     def fault(self, door: str, *, job: str | None = None, **words: object) -> None:
         """Give the next create on a door a fault script, or a job of that door that is under way."""
@@ -162,6 +184,7 @@ class Emulator:
 
     def jobs(self, credential: str | None = None, *, door: str | None = None) -> tuple[Job, ...]:
         """Every job accepted so far, oldest first, of one credential or one door if asked."""
+        self._store.refresh()
         return self._store.all(door, credential)
 
     def count(self, credential: str | None = None, *, door: str | None = None) -> int:
@@ -177,6 +200,8 @@ class Emulator:
         if self._poster is not None:
             self._poster.close()
         self._store.pool.close()
+        if self._store.archive is not None:
+            self._store.archive.close()
 
     async def aclose(self) -> None:
         """Stop rendering; files under way are given up."""

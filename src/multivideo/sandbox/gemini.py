@@ -98,7 +98,7 @@ class GeminiDoor:
     def _start(self, request: Request, key: str, model: str) -> Reply:
         def find(uri: str) -> Film | None:
             named = _FILE.search(uri)
-            job = self._files.get(named[1]) if named else None
+            job = self._file(named[1]) if named else None
             return film_of_job(job, job.clips[0]) if job and job.credential == key and self._is_kept(job) else None
 
         body = read_body(request)
@@ -132,13 +132,13 @@ class GeminiDoor:
         return json_reply(200, {"name": name, "done": True, "response": response})
 
     def _link(self, request: Request, job: Job) -> str:
-        file = job.names.setdefault("file", self._new_id())
+        file = _file_id(job)
         self._files[file] = job
         base = _HOST if self._file_uris == "upstream" else f"{request.origin}/{_NAME}"
         return f"{base}/{_VERSION}/files/{file}:download?alt=media"
 
     async def _download(self, request: Request, key: str, file: str) -> Reply:
-        job = self._files.get(file)
+        job = self._file(file)
         if job is not None and job.credential != key:
             raise error(403, f"You do not have permission to access the file {file}.")
         if job is None:
@@ -148,12 +148,22 @@ class GeminiDoor:
             raise _no_file(file)
         return deliver(request, hits, await self._store.pool.fetch(job.clips[0]), "video/mp4")
 
+    def _file(self, file: str) -> Job | None:
+        if file not in self._files:  # another process gave the link
+            self._files |= {_file_id(job): job for job in self._store.all(_NAME)}
+        return self._files.get(file)
+
     def _is_kept(self, job: Job) -> bool:
         return job.state(self._store.clock.wall()) is State.DONE
 
     def _new_id(self) -> str:
-        """Twelve lower-case letters and digits: Google's client stops reading a file id at anything else."""
         return "".join(self._store.random.choices(_LETTERS, k=12))
+
+
+def _file_id(job: Job) -> str:
+    """Twelve lower-case letters and digits: Google's client stops reading a file id at anything else."""
+    number = job.number("file", 60)
+    return "".join(_LETTERS[number // 36**place % 36] for place in range(12))
 
 
 def _credential(request: Request) -> str:

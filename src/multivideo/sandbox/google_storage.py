@@ -39,7 +39,7 @@ class Storage:
 
     def links(self, job: Job) -> list[dict[str, str]]:
         """The results of a finished job as its answer names them."""
-        folder = job.names.setdefault("folder", self._store.digits(19))
+        folder = job.number("folder", 19)
         base = str(job.request["storageUri"]).rstrip("/")
         found = []
         for place, clip in enumerate(job.clips):
@@ -72,6 +72,8 @@ class Storage:
         """An object of a bucket: its bytes with `alt=media`, else what is known of it."""
         bucket, _, name = address.removeprefix("gs://").partition("/")
         job = None
+        if address not in self._results and address not in self._uploads:
+            self._settle()  # another process may have been told of it
         if address in self._results:
             job, clip = self._results[address]
             data, kind = await self._store.pool.fetch(clip), "video/mp4"

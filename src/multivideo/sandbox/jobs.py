@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from multivideo.clock import Clock
 from multivideo.sandbox.deliverables import spoiled
 from multivideo.sandbox.fault_book import FaultBook
 from multivideo.sandbox.faults import KINDS, Fault, Script
-from multivideo.sandbox.pool import Rendering, RenderPool
+from multivideo.sandbox.pool import Outcome, RenderPool
 from multivideo.sandbox.render import Clip
 from multivideo.sandbox.wire import Reply, Request
+
+if TYPE_CHECKING:
+    from multivideo.sandbox.archive import Archive
 
 __all__ = ["Draft", "Job", "JobStore", "State"]
 
@@ -81,6 +86,30 @@ def _bent(draft: Draft, door: str, script: Script) -> Draft:
     return draft
 
 
+class File(Protocol):
+    """A file of a job, under way or finished."""
+
+    @property
+    def clip(self) -> Clip:
+        """What is rendered."""
+        ...
+
+    @property
+    def finished(self) -> float | None:
+        """Wall time at which it was made; None: not yet."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """Why there is none."""
+        ...
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Both of these, once they are known."""
+        ...
+
+
 @define(eq=False, kw_only=True)
 class Job:
     """An accepted order. `place` counts those of its door and credential, from 0."""
@@ -94,12 +123,10 @@ class Job:
     latency: float
     origin: str
     script: Script
-    renderings: tuple[Rendering, ...] = field(repr=False)
+    renderings: tuple[File, ...] = field(repr=False)
     polls: int = 0
     downloads: int = 0
     deleted: bool = False
-    # Ids that a door made up for it, such as that of its video.
-    names: dict[str, str] = field(factory=dict)
 
     @property
     def model(self) -> str:
@@ -120,6 +147,21 @@ class Job:
     def clips(self) -> tuple[Clip, ...]:
         """The files made for it: as drafted, or plain ones when there was too much to render."""
         return tuple(item.clip for item in self.renderings)
+
+    @property
+    def made(self) -> tuple[Outcome, ...] | None:
+        """How its files came out; None: some are under way."""
+        known = tuple(item.outcome for item in self.renderings if item.outcome is not None)
+        return known if len(known) == len(self.renderings) else None
+
+    def number(self, what: str, digits: int) -> int:
+        """A number of that many digits for an id that a door makes up for it, such as that of its video.
+
+        It follows from the id of the job. Drawn at random it would be another one in every process, and whoever looks
+        at a job first would shift the ids of all that come after.
+        """
+        least: int = 10 ** (digits - 1)
+        return least + int.from_bytes(hashlib.sha256(f"{what} {self.id}".encode()).digest()) % (9 * least)
 
     @property
     def started(self) -> float:
@@ -198,12 +240,43 @@ class JobStore:
     pool: RenderPool
     latency: float | None
     faults: FaultBook = field(factory=FaultBook)
+    archive: Archive | None = None
+    _secret: bytes = field(default=Factory(lambda self: self.random.randbytes(32), takes_self=True), repr=False)
     _jobs: dict[tuple[str, str], Job] = field(factory=dict)
     # Kept beside, because a run of thousands of jobs asks at every create and every list.
     _accounts: dict[tuple[str, str], list[Job]] = field(factory=dict)
     _active: dict[tuple[str, str, str], list[Job]] = field(factory=dict)
     _spent: Counter[tuple[str, str]] = field(factory=Counter)
     _external: dict[tuple[str, str, str], Job] = field(factory=dict)
+    # Those of which the archive does not know yet how their files came out.
+    _unsettled: list[Job] = field(factory=list)
+
+    @property
+    def secret(self) -> bytes:
+        """What links to files are signed with."""
+        return self._secret if self.archive is None else self.archive.secret
+
+    def refresh(self) -> None:
+        """Take in what other processes have written into the archive."""
+        if self.archive is None:
+            return
+        for record in self.archive.news():
+            known = self.get(record.door, record.id)
+            if known is not None:
+                known.deleted, known.script = known.deleted or record.deleted, record.script
+                continue
+            job = record.job(len(self.of_account(record.door, record.credential)), self.pool, self.archive.clips)
+            self._keep(job)
+            if job.made is None:
+                self._unsettled.append(job)
+
+    def settle(self) -> None:
+        """Write down which files were made since, so that every process says the same of their jobs."""
+        if self.archive is None:
+            return
+        for job in [job for job in self._unsettled if job.made is not None]:
+            self.archive.note(job)
+            self._unsettled.remove(job)
 
     def accept(
         self, request: Request, door: str, credential: str, draft: Draft, new_id: str, refuse: Callable[[Fault], Reply]
@@ -225,6 +298,9 @@ class JobStore:
             script=script,
             renderings=tuple(self.pool.start(clip, within=latency) for clip in draft.clips),
         )
+        if self.archive is not None:
+            self.archive.add(job)
+            self._unsettled.append(job)
         self._keep(job)
         script.strike("made", count, refuse)
         return job
@@ -248,6 +324,16 @@ class JobStore:
         if job is None:
             raise ValueError(f"no job {job_id!r}")
         job.burden(script)
+        self._note(job)
+
+    def delete(self, job: Job) -> None:
+        """Let nobody see a job any more."""
+        job.deleted = True
+        self._note(job)
+
+    def _note(self, job: Job) -> None:
+        if self.archive is not None:
+            self.archive.note(job)
 
     def all(self, door: str | None = None, credential: str | None = None) -> tuple[Job, ...]:
         """Every job ever accepted, oldest first; of one door or one credential if asked."""

@@ -16,7 +16,7 @@ from multivideo.sandbox.clip import Clip, Film
 from multivideo.sandbox.faults import deliver
 from multivideo.sandbox.fields import is_object
 from multivideo.sandbox.jobs import Job, State
-from multivideo.sandbox.kling_desk import Desk
+from multivideo.sandbox.kling_desk import NAME, Desk
 from multivideo.sandbox.kling_media import Media
 from multivideo.sandbox.wire import Reply, Request
 
@@ -31,16 +31,10 @@ class FileShelf:
 
     _desk: Desk
     _videos: dict[str, Job] = field(factory=dict)
-    _secret: bytes = b""
-
-    def __attrs_post_init__(self) -> None:
-        self._secret = self._desk.store.random.randbytes(32)
 
     def video(self, job: Job, origin: str) -> dict[str, object]:
         """Id, links and length of a job's video; a link to a watermarked copy only where one was ordered."""
-        # Not drawn at random: whoever looks at a task first would shift the ids of all that come after.
-        digest = hashlib.sha256(f"video {job.id}".encode()).digest()
-        name = str(10**17 + int.from_bytes(digest) % (9 * 10**17))
+        name = _id(job)
         self._videos[name] = job
         options = job.request["options"]
         video: dict[str, object] = {"id": name, "url": self._link(origin, job, f"{name}.mp4")}
@@ -65,12 +59,16 @@ class FileShelf:
         if not hmac.compare_digest(self._sign(name, until), query.get("sign", "").encode("ascii", "replace").decode()):
             raise ValueError("a link that is not signed")
         job = self._job(name)
-        if job.state(now) is not State.DONE or (job.script.find("link_expires") and now >= int(until)):
+        if job is None or job.state(now) is not State.DONE or (job.script.find("link_expires") and now >= int(until)):
             raise ValueError("a file that is gone")
         return Film.of(evolve(_clip(job, name), flaws=()))
 
-    def _job(self, name: str) -> Job:
-        return self._videos[name.removesuffix(".mp4").removesuffix(_MARKED)]
+    def _job(self, name: str) -> Job | None:
+        """The job of a file whose link is signed; None: it was thrown away."""
+        video = name.removesuffix(".mp4").removesuffix(_MARKED)
+        if video not in self._videos:  # another process gave the link
+            self._videos |= {_id(job): job for job in self._desk.store.all(NAME)}
+        return self._videos.get(video)
 
     def _link(self, origin: str, job: Job, name: str) -> str:
         until = int(job.expires or 0)
@@ -79,7 +77,7 @@ class FileShelf:
         return f"{origin}/kling/files/{name}?expires={until}&sign={self._sign(name, until)}"
 
     def _sign(self, name: str, until: int | str) -> str:
-        return hmac.new(self._secret, f"{name}.{until}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._desk.store.secret, f"{name}.{until}".encode(), hashlib.sha256).hexdigest()
 
     async def serve(self, request: Request, name: str) -> Reply:
         """A finished file for whoever holds the link. A credential does not belong here and is refused."""
@@ -89,6 +87,8 @@ class FileShelf:
         if not hmac.compare_digest(self._sign(name, until).encode(), request.query.get("sign", "").encode()):
             return _page(403, "The signature does not match.")
         job = self._job(name)
+        if job is None:
+            return _page(404, "The file does not exist.")
         hits = job.fetch(self._desk.fault)
         if job.state(now) is State.EXPIRED or "download_late" in hits:
             return _page(404, "The file does not exist.")
@@ -96,6 +96,10 @@ class FileShelf:
             return _page(403, "The link has expired.")
         data = await self._desk.store.pool.fetch(_clip(job, name))
         return deliver(request, hits, data, "video/mp4")
+
+
+def _id(job: Job) -> str:
+    return str(job.number("video", 18))
 
 
 def _clip(job: Job, name: str) -> Clip:

@@ -152,7 +152,7 @@ class OpenAIDoor:
             raise _not_found(name)
         if not job.state(self._store.clock.wall()).over:
             raise refuse(400, f"Video with id '{name}' is still being processed and cannot be deleted.")
-        job.deleted = True
+        self._store.delete(job)
         return json_reply(200, {"id": name, "object": "video.deleted", "deleted": True})
 
     async def _content(self, request: Request, name: str, key: str) -> Reply:

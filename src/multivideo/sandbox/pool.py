@@ -13,17 +13,25 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 import anyio.to_thread
-from attrs import Factory, define, evolve, field
+from attrs import Factory, define, evolve, field, frozen
 
 from multivideo.clock import Clock
 from multivideo.sandbox.render import STOP, Clip, render
 
-__all__ = ["RenderPool", "Rendering"]
+__all__ = ["Outcome", "RenderPool", "Rendering"]
 
 _4K_PIXELS = 3840 * 2160
 _PACE = 4e-9  # seconds of a core per pixel and frame: 0.4 s for 4 s of 720p, measured on 2026-11-22
 _ALWAYS = 100  # so many files may wait, however late they get: only a crowd does without its prompts
 _WORKERS = min(4, os.cpu_count() or 1)
+
+
+@frozen
+class Outcome:
+    """When a file was made, or why there is none."""
+
+    at: float
+    error: str | None = None
 
 
 @define(eq=False)
@@ -35,6 +43,11 @@ class Rendering:
     error: str | None = None
     data: bytes | None = field(default=None, repr=False)
     future: Future[bytes] | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it came out; None: it is under way."""
+        return None if self.finished is None else Outcome(self.finished, self.error)
 
 
 @define(eq=False)
