@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         Settled,
         Submitted,
     )
+    from .values.health import ProviderHealth, SlotUse
     from .values.media import Media
     from .values.plan import (
         Candidate,
@@ -124,6 +125,7 @@ __all__ = [
     "Problem",
     "Progress",
     "ProviderError",
+    "ProviderHealth",
     "ProviderUnavailable",
     "Quote",
     "Ranked",
@@ -139,6 +141,7 @@ __all__ = [
     "Segment",
     "Settled",
     "Shot",
+    "SlotUse",
     "Statement",
     "StillRunning",
     "Submitted",
@@ -211,6 +214,8 @@ _HOMES = {
     "Retried": "values.events",
     "Settled": "values.events",
     "Submitted": "values.events",
+    "ProviderHealth": "values.health",
+    "SlotUse": "values.health",
     "Media": "values.media",
     "Candidate": "values.plan",
     "Plan": "values.plan",

@@ -23,10 +23,10 @@ from ..errors import (
     ProviderUnavailable,
     UnsupportedFeature,
 )
-from ..ledger.journal import Journal
+from ..ledger.journal import SUBMIT_LEASE_S, Journal
 from ..ledger.records import AttemptState, NewAttempt, NewJob
 from ..transport.retry import StepKind
-from ..transport.sender import Sender
+from ..transport.sender import Retry, Sender
 from ..values.clips import Clip
 from ..values.credits import Credits
 from ..values.events import Failed, Planned, Submitted
@@ -37,6 +37,7 @@ from ..wire import Order, Provider, Step
 from .brought import Brought, goes_as_bytes, wish_text
 from .job import Attempt, Job
 from .site import Site
+from .slots import Slots
 from .target import prepared, target
 
 __all__ = ["Submitter"]
@@ -185,31 +186,14 @@ class Submitter:
             await self._write_end(job, attempt_id, AttemptState.VOID, "never sent")
 
     async def _send(self, job: Job, call: _Call, unsent: list[str]) -> None:
-        """Send one paid call. The first one's error is the caller's; a later one's leaves the job with fewer takes."""
-        order, provider = call.order, call.ref.vendor.provider
-        site, attempt_id = self.sites[provider], order.attempt_id
-
-        async def record(vendor: VendorRef) -> None:  # from here on the paid job cannot be lost, not even by a cancel
-            unsent.remove(attempt_id)
-            job.attempts.append(Attempt(evolve(call.ref, vendor=vendor, submitted_at=self.sender.clock.wall())))
-            self.keep(job)
-            await self._accepted(job, attempt_id, vendor)
-
-        tries = 0
-
-        async def leaving() -> None:
-            nonlocal tries
-            await self.journal.sending(job.id, attempt_id, again=tries > 0)
-            await anyio.lowlevel.checkpoint()  # whoever was cancelled while that was written pays nothing any more
-            tries += 1
-
-        step = _first_step(site.channel.provider, order)
+        """Send one paid call once there is a place for it. The first one's error is the caller's; a later one's leaves
+        the job with fewer takes."""
+        order, provider, attempt_id = call.order, call.ref.vendor.provider, call.order.attempt_id
+        slots = self.sites[provider].gate.of(order.wire_model)
+        await slots.take(attempt_id, lambda: self.journal.claim(job.id, SUBMIT_LEASE_S))
         try:
-            await self.sender.take(site.channel, step, StepKind.SUBMIT, job.retried(attempt_id), record, leaving)
+            await self._take(job, call, unsent, slots)
         except MultiVideoError as error:
-            if attempt_id in unsent:  # else it is accepted, and only its entry could not be written
-                unsent.remove(attempt_id)
-                await self._refused(job, attempt_id, error, left=tries > 0)
             error.job_id, error.attempt_id, error.step = job.id, attempt_id, StepKind.SUBMIT.value
             error.provider = provider
             if not job.attempts:
@@ -217,6 +201,41 @@ class Submitter:
             job.shortfalls.append(error)
             await job.tell(Failed, error=error, attempt_id=attempt_id)
             return
+        finally:
+            slots.sent(attempt_id)
+        await job.tell(Submitted, model=order.model, provider=provider, ref=job.ref, segment=1, attempt_id=attempt_id)
+
+    async def _take(self, job: Job, call: _Call, unsent: list[str], slots: Slots) -> None:
+        """The paid call between its two commits."""
+        attempt_id, site = call.order.attempt_id, self.sites[call.ref.vendor.provider]
+        tries = 0
+
+        async def record(vendor: VendorRef) -> None:  # from here on the paid job cannot be lost, not even by a cancel
+            unsent.remove(attempt_id)
+            job.attempts.append(Attempt(evolve(call.ref, vendor=vendor, submitted_at=self.sender.clock.wall())))
+            slots.accepted(attempt_id, vendor)
+            self.keep(job)
+            await self._accepted(job, attempt_id, vendor)
+
+        async def leaving() -> None:
+            nonlocal tries
+            await self.journal.sending(job.id, attempt_id, again=tries > 0)
+            await anyio.lowlevel.checkpoint()  # whoever was cancelled while that was written pays nothing any more
+            tries += 1
+
+        async def told(retry: Retry) -> None:
+            if retry.throttled:
+                slots.throttled()
+            await job.retried(attempt_id)(retry)
+
+        step = _first_step(site.channel.provider, call.order)
+        try:
+            await self.sender.take(site.channel, step, StepKind.SUBMIT, told, record, leaving)
+        except MultiVideoError as error:
+            if attempt_id in unsent:  # else it is accepted, and only its entry could not be written
+                unsent.remove(attempt_id)
+                await self._refused(job, attempt_id, error, left=tries > 0)
+            raise
         except anyio.get_cancelled_exc_class():  # comes before the first byte or after the last: never in between
             raise
         except BaseException as stop:  # Ctrl-C may come anywhere, and nobody knows how far this was
@@ -224,7 +243,6 @@ class Submitter:
                 unsent.remove(attempt_id)
                 await self._write_end(job, attempt_id, AttemptState.UNKNOWN, type(stop).__name__)
             raise
-        await job.tell(Submitted, model=order.model, provider=provider, ref=job.ref, segment=1, attempt_id=attempt_id)
 
     async def _accepted(self, job: Job, attempt_id: str, vendor: VendorRef) -> None:
         """Commit 3. Where it cannot be written, the job goes on all the same: its reference is what is left."""

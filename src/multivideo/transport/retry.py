@@ -30,13 +30,17 @@ class Outcome(StrEnum):
     NOT_SENT = "not sent"  # nothing left this machine
     LOST = "lost"  # something left, and no whole answer came
     THROTTLED = "throttled"  # a clean no that means later
+    UNAVAILABLE = "unavailable"  # a clean no for a fault of the vendor: nothing was made
     FAULTY = "faulty"  # a fault of the vendor that may pass
     REFUSED = "refused"  # a no that stays
 
 
 @frozen
 class Failure:
-    """One failed try: which step, what may be sent again, how it failed, how often, and what the vendor asked."""
+    """One failed try: which step, what may be sent again, how it failed, how often, and what the vendor asked.
+
+    `paid_for` says whether there are tokens for a retry.
+    """
 
     step: StepKind
     resend: Resend
@@ -44,6 +48,7 @@ class Failure:
     tries: int
     elapsed_s: float
     retry_after_s: float | None = None
+    paid_for: bool = True
 
 
 @frozen
@@ -70,19 +75,24 @@ def decide(failure: Failure, random: Callable[[], float]) -> float | None:
 
     A paid request that left this machine is never sent again, whatever the answer was. `random` gives numbers from 0
     to 1 (full jitter). What the vendor asked to wait is the least that is waited: one that says "0 s" is not hammered.
+    Without tokens a submit that failed is not tried again; what has to wait its turn or is only read is slowed.
     """
     if failure.outcome is Outcome.REFUSED:
         return None
     sent = failure.outcome in {Outcome.LOST, Outcome.FAULTY}
     if sent and failure.resend is Resend.IF_UNSENT:
         return None
-    backoff = _THROTTLED if failure.outcome is Outcome.THROTTLED else _READING[failure.step]
+    clean = failure.outcome in {Outcome.THROTTLED, Outcome.UNAVAILABLE}
+    backoff = _THROTTLED if clean else _READING[failure.step]
     if failure.tries >= backoff.tries:
+        return None
+    if not failure.paid_for and failure.step is StepKind.SUBMIT and failure.outcome is not Outcome.THROTTLED:
         return None
     asked = failure.retry_after_s or 0.0
     if asked > MOST_ASKED_S:
         return None
-    wait = max(asked, min(backoff.cap_s, backoff.base_s * 2.0 ** min(failure.tries - 1, 16)) * random())
+    growing = min(backoff.cap_s, backoff.base_s * 2.0 ** min(failure.tries - 1, 16)) * random()
+    wait = max(asked, growing if failure.paid_for else backoff.cap_s)
     return wait if failure.elapsed_s + wait <= backoff.limit_s else None
 
 

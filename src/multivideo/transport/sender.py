@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..wire import Exchange, Provider, Resend, Signer, Step, WireRequest, WireResponse
 from .carrier import Carrier, CarrierFault, Incoming, Outgoing, Reach
+from .condition import Condition
 from .guard import BadAddress, checked, is_loopback, origin
 from .http import multipart
 from .retry import Failure, Outcome, StepKind, asked_wait, decide
@@ -38,7 +39,7 @@ T = TypeVar("T")
 MOST_JSON_BYTES = 8 * 1024 * 1024
 MOST_REDIRECTS = 5
 _MOST_INFLATED = 256 * 1024
-_SIGN_SECONDS = 60.0
+_SIGN_SECONDS, _PROBE_SECONDS = 60.0, 30.0
 _TRY_SECONDS = {StepKind.SUBMIT: 120.0, StepKind.POLL: 600.0, StepKind.LOOK_UP: 120.0, StepKind.DOWNLOAD: 900.0}
 
 
@@ -48,28 +49,30 @@ class Channel:
 
     provider: Provider
     signer: Signer = field(repr=False)
+    condition: Condition = field(factory=Condition, eq=False, repr=False)
 
 
 @frozen
 class Retry:
-    """A try that failed at no cost and will be made again."""
+    """A try that failed at no cost and will be made again; `throttled`: the vendor said that it was too many."""
 
     step: StepKind
     tries: int
     wait_s: float
     why: str
+    throttled: bool = False
 
 
 class _TryAgain(Exception):
-    def __init__(self, wait_s: float, why: str) -> None:
-        self.wait_s, self.why = wait_s, why
+    def __init__(self, wait_s: float, why: str, throttled: bool) -> None:
+        self.wait_s, self.why, self.throttled = wait_s, why, throttled
 
 
 class TryFailed(Exception):
-    """One failed try, before it is known whether another follows."""
+    """One failed try, before it is known whether another follows; `progress`: it brought a part of the whole."""
 
-    def __init__(self, outcome: Outcome, error: MultiVideoError) -> None:
-        self.outcome, self.error = outcome, error
+    def __init__(self, outcome: Outcome, error: MultiVideoError, *, progress: bool = False) -> None:
+        self.outcome, self.error, self.progress = outcome, error, progress
 
 
 OnRetry = Callable[[Retry], Awaitable[None]]
@@ -141,35 +144,45 @@ class Sender:
                 return await _to_its_end(lambda: asked(message))
             return await asked(message)
 
-        return await self.persist(once, kind, exchange.request.resend, on_retry)
+        return await self.persist(channel, once, kind, exchange.request.resend, on_retry)
 
     async def persist(
-        self, once: Callable[[], Awaitable[T]], kind: StepKind, resend: Resend, on_retry: OnRetry | None = None
+        self,
+        channel: Channel,
+        once: Callable[[], Awaitable[T]],
+        kind: StepKind,
+        resend: Resend,
+        on_retry: OnRetry | None = None,
     ) -> T:
         """Call `once` until it succeeds or the rules say stop; tenacity keeps the loop, `decide` makes the decision."""
-        began = self.clock.monotonic()
-        tries = 0
+        began, tries, taken = self.clock.monotonic(), 0, 0
         unknown: OutcomeUnknown | None = None
 
         async def attempt() -> T:
-            nonlocal tries, unknown
+            nonlocal began, tries, taken, unknown
             tries += 1
             try:
-                return await once()
+                found = await self._tried(channel, once, kind, on_retry)
             except TryFailed as failed:
-                if isinstance(failed.error, OutcomeUnknown):
-                    unknown = failed.error
-                elapsed = self.clock.monotonic() - began
-                failure = Failure(kind, resend, failed.outcome, tries, elapsed, failed.error.retry_after)
+                now, error = self.clock.monotonic(), failed.error
+                if isinstance(error, OutcomeUnknown):
+                    unknown = error
+                if failed.progress:
+                    began, tries = now, 1
+                paid_for = channel.condition.pays(failed.outcome)
+                failure = Failure(kind, resend, failed.outcome, tries, now - began, error.retry_after, paid_for)
                 wait_s = decide(failure, self.random)
                 if wait_s is None:  # a no to a later try says nothing of an earlier one whose answer was lost
-                    raise unknown or failed.error from None
-                raise _TryAgain(wait_s, failed.error.what) from None
+                    raise unknown or error from None
+                taken = channel.condition.take(failed.outcome)
+                raise _TryAgain(wait_s, error.what, failed.outcome is Outcome.THROTTLED) from None
+            channel.condition.worked(kind, self.clock.monotonic(), taken)
+            return found
 
         async def tell(state: tenacity.RetryCallState) -> None:
             again = state.outcome.exception() if state.outcome else None
             if on_retry is not None and isinstance(again, _TryAgain):
-                await on_retry(Retry(kind, tries, again.wait_s, again.why))
+                await on_retry(Retry(kind, tries, again.wait_s, again.why, again.throttled))
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
@@ -180,6 +193,49 @@ class Sender:
             reraise=True,
         )
         return await retrying(attempt)
+
+    async def _tried(
+        self, channel: Channel, once: Callable[[], Awaitable[T]], kind: StepKind, on_retry: OnRetry | None
+    ) -> T:
+        """One try, once the provider may be asked; how it went is noted."""
+        breaker, now = channel.condition.breakers[kind], self.clock.monotonic
+        while (rest := breaker.rest(now())) > 0:
+            if kind is StepKind.SUBMIT:  # there may be another provider: it is not waited for
+                raise TryFailed(Outcome.REFUSED, _resting(channel, rest))
+            if on_retry is not None:
+                await on_retry(Retry(kind, 0, rest, f"{channel.provider.name} fails, and is left in peace"))
+            await self.clock.sleep(rest)
+        trial = breaker.begin(now())
+        try:
+            if trial and kind is StepKind.SUBMIT:
+                await self._probe(channel)
+            return await once()
+        except TryFailed as failed:
+            if isinstance(failed.error, AuthenticationFailed):  # no credential was to be had: that is no vendor's fault
+                breaker.abandoned()
+            elif failed.progress:
+                breaker.worked(now())
+            else:
+                channel.condition.failed(kind, failed.outcome, now(), self.random())
+            raise
+        except BaseException:
+            breaker.abandoned()
+            raise
+
+    async def _probe(self, channel: Channel) -> None:
+        """Ask something free before the paid call that tries a provider which has failed, where there is something."""
+        probe = channel.provider.probe()
+        if probe is None:
+            return
+        try:
+            with self.clock.fail_after(_PROBE_SECONDS):
+                message = await self._message(channel, probe.request, probe.request.url)
+                _read(channel, probe, await self._exchange(channel, probe.request, message), self.clock)
+        except TimeoutError:
+            raise TryFailed(Outcome.NOT_SENT, _resting(channel, None)) from None
+        except TryFailed as failed:
+            if failed.outcome not in {Outcome.REFUSED, Outcome.THROTTLED}:
+                raise TryFailed(Outcome.NOT_SENT, _resting(channel, None)) from None
 
     @asynccontextmanager
     async def stream(self, channel: Channel, request: WireRequest) -> AsyncIterator[tuple[Outgoing, Incoming]]:
@@ -339,9 +395,11 @@ def _no(exchange: Exchange[T], error: MultiVideoError, response: WireResponse, c
         error.retry_after = asked_wait(response.headers, clock.wall())
     if not error.retryable or response.headers.get("x-should-retry", "").strip().lower() == "false":
         return TryFailed(Outcome.REFUSED, error)
+    if isinstance(error, RateLimited):
+        return TryFailed(Outcome.THROTTLED, error)
     # of a paid request every other error is a clean no: nothing was made, and it may be asked again
-    clean = isinstance(error, RateLimited) or exchange.request.resend is not Resend.ALWAYS
-    return TryFailed(Outcome.THROTTLED if clean else Outcome.FAULTY, error)
+    clean = exchange.request.resend is not Resend.ALWAYS
+    return TryFailed(Outcome.UNAVAILABLE if clean else Outcome.FAULTY, error)
 
 
 def _lost(channel: Channel, request: WireRequest, what: str, *, sent: bool) -> TryFailed:
@@ -358,6 +416,18 @@ def _lost(channel: Channel, request: WireRequest, what: str, *, sent: bool) -> T
         provider=name,
     )
     return TryFailed(Outcome.LOST, unknown)
+
+
+def _resting(channel: Channel, rest_s: float | None) -> ProviderUnavailable:
+    name = channel.provider.name
+    until = "does not answer yet" if rest_s is None else f"is left in peace for another {rest_s:.0f} s"
+    return ProviderUnavailable(
+        f"{name} has failed many times in a row and {until}.",
+        hint="try again then, or another provider; client.health() shows how it does",
+        cost="no, nothing was sent",
+        retry_after=rest_s,
+        provider=name,
+    )
 
 
 def _cost_of_nothing(request: WireRequest) -> str:

@@ -268,7 +268,7 @@ async def test_each_retry_is_told_before_its_wait() -> None:
     await sender(carrier).run(channel(), exchange(Resend.IF_UNSENT), SUBMIT, tell)
     assert told == [
         Retry(SUBMIT, 1, 0.5, "toy cannot be reached: the line broke."),
-        Retry(SUBMIT, 2, 4.0, "toy takes no more for now."),
+        Retry(SUBMIT, 2, 4.0, "toy takes no more for now.", throttled=True),
     ]
 
 
