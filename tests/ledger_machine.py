@@ -83,6 +83,8 @@ class Model:
     attempts: dict[str, Paid] = field(factory=dict)
     budgets: dict[str, Budget] = field(factory=dict)
     used: Counter[tuple[str, str]] = field(factory=Counter)
+    ended: set[str] = field(factory=set)
+    filed: set[str] = field(factory=set)
 
     def take_in(self, amount: int) -> None:
         """Whatever comes into a funded wallet pays back what is owed."""
@@ -120,8 +122,14 @@ class Model:
             if all(paid.job.tags.get(name) == value for name, value in budget.tags.items())
         ]
 
+    def close(self, job_id: str) -> None:
+        """A job is at its end once none of its attempts is open."""
+        if not any(paid.job.id == job_id and paid.state in OPEN for paid in self.attempts.values()):
+            self.ended.add(job_id)
+
     def hold(self, paid: Paid) -> None:
         self.attempts[paid.new.id] = paid
+        self.ended.discard(paid.job.id)
         self.wallet -= paid.held
         for key in paid.budgets:
             self.used[key] += paid.held
@@ -196,6 +204,16 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now_ms += 1  # budgets are asked in the order in which they were set
         self.do(lambda db: book.add_budget(db, budget, now_ms=self.now_ms))
 
+    @rule(scope=st.integers(0, len(SCOPES) - 1), period=st.sampled_from(["day", "month", "ever"]))
+    def remove_budget(self, scope: int, period: str) -> None:
+        name = f"{period} {scope}"
+        known = self.model.budgets.pop(name, None)
+        for paid in self.model.attempts.values():
+            paid.budgets = [key for key in paid.budgets if key[0] != name]
+        for key in [key for key in self.model.used if key[0] == name]:
+            del self.model.used[key]
+        self.do(lambda db: book.remove_budget(db, name), InvalidRequest if known is None else None)
+
     def prepare(self, job: NewJob, new: NewAttempt) -> Callable[[Db], None]:
         return lambda db: book.prepare(db, job, new, now_ms=self.now_ms, owner="me", lease_ms=self.now_ms, live=True)
 
@@ -214,15 +232,17 @@ class LedgerMachine(RuleBasedStateMachine):
         self.do(self.prepare(job, new), refused)
 
     @precondition(lambda self: self.model.attempts)
-    @rule(data=st.data(), change=st.sampled_from(["", "held", "call", "model", "print", "tags"]))
+    @rule(data=st.data(), change=st.sampled_from(["", "held", "call", "model", "segment", "print", "tags"]))
     def hold_again(self, data: st.DataObject, change: str) -> None:
         paid = self.some(data)
         job, new = paid.job, paid.new
         tags = {"other": "1"} if change == "tags" else job.tags
         same = NewJob(id=job.id, request_print=f"print{change == 'print' or ''}", prompt_print="p", tags=tags)
         call, model = "[]" if change == "call" else new.call, "x" if change == "model" else new.model
-        held = new.held + micro(int(change == "held"))
-        again = NewAttempt(id=new.id, job_id=job.id, provider=new.provider, model=model, call=call, held=held)
+        held, segment = new.held + micro(int(change == "held")), new.segment + (change == "segment")
+        again = NewAttempt(
+            id=new.id, job_id=job.id, segment=segment, provider=new.provider, model=model, call=call, held=held
+        )
         work = self.prepare(same, again)
         self.do(work, LedgerError if change else None, changes=False)
 
@@ -242,6 +262,7 @@ class LedgerMachine(RuleBasedStateMachine):
         refused = None if right or paid.remote == remote else LedgerError
         if right:
             paid.state, paid.remote = AttemptState.ACCEPTED, remote
+            self.model.ended.discard(paid.job.id)
         self.do(lambda db: book.accept(db, paid.new.id, remote, now_ms=self.now_ms), refused, changes=right)
 
     @precondition(lambda self: self.model.attempts)
@@ -293,31 +314,50 @@ class LedgerMachine(RuleBasedStateMachine):
         paid.state, paid.charge, paid.certainty, paid.closed = state, charge, certainty, (charge, certainty)
 
     @precondition(lambda self: self.model.attempts)
-    @rule(data=st.data(), outcome=st.sampled_from(["charged", "not_charged", "perhaps"]))
-    def resolve(self, data: st.DataObject, outcome: str) -> None:
+    @rule(
+        data=st.data(),
+        outcome=st.sampled_from(["charged", "not_charged", "perhaps"]),
+        amount=st.none() | st.integers(-1, 20),
+    )
+    def resolve(self, data: st.DataObject, outcome: str, amount: int | None) -> None:
         paid = self.some(data)
         lost = paid.state is AttemptState.UNKNOWN
         assumed = paid.state in CHARGED and paid.certainty == "assumed"
-        right = (lost or assumed) and outcome != "perhaps"
-        if right and lost and outcome == "charged":
-            self.settle(paid, AttemptState.SUCCEEDED, paid.held, "reported")
-        elif right and lost:
+        said = amount is None or (amount > 0 and outcome == "charged")
+        right = (lost or assumed) and outcome != "perhaps" and said
+        if right:
+            charge = (amount or paid.charge or paid.held) if outcome == "charged" else 0
+            self.take_at_their_word(paid, charge if outcome == "charged" or assumed else None)
+        given = None if amount is None else micro(amount)
+        self.do(
+            lambda db: book.resolve(
+                db, paid.new.id, outcome, given, by="ops", note="seen", now_ms=self.now_ms, live=True
+            ),
+            None if right else InvalidRequest,
+        )
+        if right:
+            lines = [line for line in map(book.entry_of, self.dumped["entries"]) if line.attempt_id == paid.new.id]
+            assert ("seen", "ops") in {(line.note, line.by) for line in lines}
+
+    def take_at_their_word(self, paid: Paid, charge: int | None) -> None:
+        """A charge that somebody tells, None: there was no job."""
+        lost = paid.state is AttemptState.UNKNOWN
+        if charge is None:
             self.model.take_in(paid.held)
             self.model.count(paid, -paid.held)
             paid.state = AttemptState.ABSENT
-        elif right:
-            now = (paid.charge or paid.held) if outcome == "charged" else 0
-            if now > paid.charge:
-                self.model.bill(paid.new.provider, now - paid.charge)
+        elif lost:
+            self.settle(paid, AttemptState.SUCCEEDED, charge, "reported")
+        else:
+            if charge > paid.charge:
+                self.model.bill(paid.new.provider, charge - paid.charge)
             else:
-                self.model.spent[paid.new.provider] -= paid.charge - now
-                self.model.take_in(paid.charge - now)
-            self.model.count(paid, now - paid.charge)
-            paid.charge, paid.certainty = now, "reported"
-        self.do(
-            lambda db: book.resolve(db, paid.new.id, outcome, by="ops", note="seen", now_ms=self.now_ms, live=True),
-            None if right else InvalidRequest,
-        )
+                self.model.spent[paid.new.provider] -= paid.charge - charge
+                self.model.take_in(paid.charge - charge)
+            self.model.count(paid, charge - paid.charge)
+            paid.charge, paid.certainty = charge, "reported"
+        if lost:
+            self.model.close(paid.job.id)
 
     @precondition(lambda self: self.model.attempts)
     @rule(data=st.data(), amount=amounts)
@@ -338,6 +378,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def end_job(self, data: st.DataObject) -> None:
         paid = self.some(data)
+        self.model.close(paid.job.id)
+        self.model.filed.add(paid.job.id)
         self.do(lambda db: book.end_job(db, paid.job.id, ("a.mp4",), now_ms=self.now_ms))
 
     @invariant()
@@ -379,14 +421,12 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.books.write(book.verify) == []
 
     @invariant()
-    def no_job_with_something_to_send_or_to_fetch_is_at_its_end(self) -> None:
-        ended = {row[0] for row in self.books.write(lambda db: db.all(ENDED_JOBS))}
-        busy = {AttemptState.PREPARED, AttemptState.SENDING, AttemptState.ACCEPTED}
-        open_jobs = {
-            paid.job.id for paid in self.model.attempts.values() if paid.state in busy - {AttemptState.UNKNOWN}
-        }
-        assert ended & open_jobs == set()
+    def jobs_are_at_their_end_where_the_model_says_so_and_keep_their_files(self) -> None:
+        jobs = list(map(book.job_of, self.books.write(lambda db: db.all(sql.JOBS))))
+        assert {job.id for job in jobs if job.ended_ms is not None} == self.model.ended
+        assert {job.id for job in jobs if job.files} == self.model.filed
+        busy = {paid.job.id for paid in self.model.attempts.values() if paid.state in OPEN - {AttemptState.UNKNOWN}}
+        assert self.model.ended & busy == set()
 
 
 ALL_ATTEMPTS = f"SELECT {sql.ATTEMPT_COLUMNS} FROM attempts"
-ENDED_JOBS = "SELECT id FROM jobs WHERE ended_ms IS NOT NULL"

@@ -23,7 +23,7 @@ WIDTH = 120
 
 TWINS = {"AsyncClient": "Client", "Job": "BlockingJob", "AsyncIterator": "Iterator"}
 RENAMED = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__", "__aiter__": "__iter__"}
-OF_A_JOB = ("ref", "state", "status", "wait", "__aiter__", "cancel")
+OF_A_JOB = ("ref", "state", "files", "charge", "status", "wait", "__aiter__", "cancel")
 ATTRIBUTES = {"providers": "Who is asked, in the order given."}
 BODIES = {
     "__init__": "",  # made from its own signature

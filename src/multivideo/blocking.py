@@ -9,6 +9,7 @@ import datetime as dt
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
@@ -21,6 +22,7 @@ from .errors import StillRunning
 from .jobs.job import Job
 from .portal import Portal
 from .providers.accounts import Account
+from .values.credits import Credits
 from .values.events import Event
 from .values.media import MediaSource
 from .values.plan import Plan, Quote
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from .ledger.account import CreditAccount
     from .ledger.ledger import Ledger
     from .sandbox import Emulator
+    from .values.health import ProviderHealth
     from .webhooks import WebhookEvent
 
 __all__ = ["BlockingJob", "Client"]
@@ -241,12 +244,31 @@ class Client:
         """
         return _call(self._portal, lambda: self._client.create_character(name, video, provider=provider))
 
-    def jobs(self, state: Literal["open", "finished", "failed"] | None = None) -> tuple[BlockingJob, ...]:
-        """The jobs that this client has submitted or resumed, and all that are open in the ledger.
+    def jobs(
+        self,
+        state: Literal["open", "finished", "failed", "all"] = "open",
+        *,
+        limit: int | None = None,
+        since: dt.date | None = None,
+    ) -> tuple[BlockingJob, ...]:
+        """The jobs of this client and those of its ledger, of any process, newest first. Nothing is sent.
 
-        `state` leaves only those. Nothing is sent.
+        Each shows its `files` and `charge`, and in its `ref` its tags, segments and attempts with their vendor ids.
+        Waiting for one that ended in an earlier process measures its files again where they lie, or raises what ended
+        it. One whose provider is not configured here is shown, and cannot be waited for. A submit whose answer was
+        lost is no job yet: `credits.unresolved()` has it.
+
+        Args:
+            state: "open", "finished" with a file, "failed" without one, or "all".
+            limit: how many at most; left out: every open one, or the newest 100 of the other states.
+            since: only those that were submitted then or later; a date means its 0:00 UTC.
+        Raises: InvalidRequest naming every field that is wrong.
         """
-        return tuple(BlockingJob(self._portal, job) for job in self._client.jobs(state))
+        return tuple(BlockingJob(self._portal, job) for job in self._client.jobs(state, limit=limit, since=since))
+
+    def health(self) -> dict[str, ProviderHealth]:
+        """How each provider does, by name, as far as this client has called it. Free: nothing is sent."""
+        return self._client.health()
 
     def close(self) -> None:
         """Close every connection, and let go of jobs that still run: they go on at their vendors."""
@@ -288,6 +310,16 @@ class BlockingJob:
     def state(self) -> Literal["open", "finished", "failed"]:
         """Open until there is a video or a final error."""
         return self._job.state
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Where its takes lie, as far as they are fetched."""
+        return self._job.files
+
+    @property
+    def charge(self) -> Credits:
+        """What it has cost so far; what is held for it is not part of it."""
+        return self._job.charge
 
     def status(self) -> JobStatus:
         """Look at the vendor now, once. Free."""

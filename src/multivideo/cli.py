@@ -283,9 +283,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_books(command: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
     """The commands about money and open jobs."""
-    jobs = command("jobs", _books, "The jobs that are open, of any process.")
-    jobs.set_defaults(ask=cli_books.jobs)
-    jobs.add_argument("--state", choices=["open", "finished", "failed"])
+    jobs = command("jobs", _books, "The jobs that are open, of any process, or those that have ended; newest first.")
+    cli_books.add_jobs(jobs)
     recover = command("recover", _books, "Finish what an earlier process left open. Nothing is submitted.")
     recover.set_defaults(ask=cli_books.recover)
     recover.add_argument("--deadline", type=float, metavar="SECONDS", help="how long to wait at most")

@@ -12,7 +12,7 @@ from . import terminal
 from .arguments import day, pair, usd
 from .blocking import Client
 
-__all__ = ["Ask", "Told", "add_credits", "jobs", "recover"]
+__all__ = ["Ask", "Told", "add_credits", "add_jobs", "recover"]
 
 
 @frozen
@@ -27,10 +27,10 @@ class Told:
 Ask = Callable[[Client, argparse.Namespace], Told]
 
 
-def jobs(client: Client, args: argparse.Namespace) -> Told:
+def _jobs(client: Client, args: argparse.Namespace) -> Told:
     """The jobs that are known, and the submits of which nobody knows whether they became one."""
-    found = client.jobs(args.state)
-    lost = [row for row in client.credits.unresolved() if row.charge is None] if args.state in {None, "open"} else []
+    found = client.jobs(args.state, limit=args.limit, since=args.since)
+    lost = [row for row in client.credits.unresolved() if row.charge is None] if args.state in {"open", "all"} else []
     data = {"jobs": [terminal.job_json(job) for job in found], "unresolved": terminal.plain(lost)}
     return Told(data, terminal.jobs_text(found, lost))
 
@@ -97,8 +97,13 @@ def _budget(client: Client, args: argparse.Namespace) -> Told:
     return _budgets(client, args)
 
 
+def _remove_budget(client: Client, args: argparse.Namespace) -> Told:
+    client.credits.remove_budget(args.budget)
+    return _budgets(client, args)
+
+
 def _resolve(client: Client, args: argparse.Namespace) -> Told:
-    client.credits.resolve(args.attempt, outcome=args.outcome, by=args.by, note=args.note)
+    client.credits.resolve(args.attempt, outcome=args.outcome, amount=args.amount, by=args.by, note=args.note)
     return _balance(client, args)
 
 
@@ -110,6 +115,14 @@ def _refund(client: Client, args: argparse.Namespace) -> Told:
 def _verify(client: Client, args: argparse.Namespace) -> Told:
     client.credits.verify()
     return Told({"agree": True}, "The books agree with themselves.")
+
+
+def add_jobs(jobs: argparse.ArgumentParser) -> None:
+    """The options of `jobs`."""
+    jobs.set_defaults(ask=_jobs)
+    jobs.add_argument("--state", choices=["open", "finished", "failed", "all"], default="open")
+    jobs.add_argument("--limit", type=int, metavar="N", help="of the newest; left out: every open one, 100 of others")
+    jobs.add_argument("--since", type=day, metavar="DATE", help="the first day (UTC)")
 
 
 def add_credits(credits: argparse.ArgumentParser) -> None:  # noqa: A002 - the command's own name
@@ -150,9 +163,12 @@ def _add_writes(kind: Callable[[str, Ask, str], argparse.ArgumentParser]) -> Non
     budget.add_argument("--model")
     budget.add_argument("--provider")
     budget.add_argument("--period", choices=["ever", "day", "month"], default="ever")
+    remove = kind("remove-budget", _remove_budget, "Take a budget away; what is held or spent stays as it is.")
+    remove.add_argument("budget", metavar="BUDGET", help="of `credits budgets`")
     resolve = kind("resolve", _resolve, "Say what became of an attempt that nobody can look up.")
     resolve.add_argument("attempt", metavar="ATTEMPT", help="of `credits unresolved`")
     resolve.add_argument("--outcome", choices=["charged", "not_charged"], required=True)
+    resolve.add_argument("--amount", type=usd, metavar="USD", help="what was charged; left out: what is held")
     resolve.add_argument("--by", required=True, metavar="TEXT", help="who says so")
     resolve.add_argument("--note", required=True, metavar="TEXT", help="how that is known")
     refund = kind("refund", _refund, "Write down what a vendor gave back.")

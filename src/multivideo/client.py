@@ -37,12 +37,15 @@ if TYPE_CHECKING:
     from .ledger.store import Store
     from .sandbox import Emulator
     from .transport.carrier import Carrier
+    from .values.health import ProviderHealth
     from .webhooks import WebhookEvent
 
 __all__ = ["AsyncClient"]
 
 SANDBOX_DAY = dt.date(2026, 8, 1)  # all three models were served
+KLING_SLOTS = 20  # of Kling's smallest pack, which the emulator plays unless it is told otherwise
 SANDBOX_LATENCY = 1.0  # seconds of a pretend job
+JOBS_SHOWN = 100
 # of a ready plan, these may still change
 _HOW = {"save_to", "sidecar", "on_event", "deadline", "poll_interval", "tags", "strict"}
 
@@ -114,7 +117,7 @@ class AsyncClient:
             catalog: what models can do and cost.
             clock: time, for tests: the emulator lives by it too.
         """
-        accounts = _sandbox_accounts()
+        accounts = _sandbox_accounts(emulator)
         client = cls(providers=accounts, policy=policy, ledger=ledger, home=home, catalog=catalog, clock=clock)
         client._enter_sandbox(emulator, latency, clock)
         client._as_of = client._day(as_of)
@@ -231,9 +234,10 @@ class AsyncClient:
         Returns: how many jobs somebody was waiting for just now; 0 is no error, another process may wait.
         """
         self._stay_in_one_loop()
-        attempts = [attempt for job in self.jobs("open") for attempt in job.attempts if attempt.status is None]
+        attempts = [attempt for job in self.jobs() for attempt in job.attempts if attempt.status is None]
         refs = [attempt.ref.vendor for attempt in attempts if event.is_about(attempt.ref.vendor)]
-        return sum(self._driver.sites[ref.provider].poller.nudge(ref) for ref in refs)
+        sites = self._driver.sites
+        return sum(sites[ref.provider].poller.nudge(ref) for ref in refs if ref.provider in sites)
 
     async def extend(
         self, video: Video, *, seconds: float, prompt: str | None = None, **spec: Unpack[VideoSpec]
@@ -270,12 +274,36 @@ class AsyncClient:
 
         return await make_character(self._driver.sender, self._driver.sites, name, video, provider)
 
-    def jobs(self, state: Literal["open", "finished", "failed"] | None = None) -> tuple[Job, ...]:
-        """The jobs that this client has submitted or resumed, and all that are open in the ledger.
+    def jobs(
+        self,
+        state: Literal["open", "finished", "failed", "all"] = "open",
+        *,
+        limit: int | None = None,
+        since: dt.date | None = None,
+    ) -> tuple[Job, ...]:
+        """The jobs of this client and those of its ledger, of any process, newest first. Nothing is sent.
 
-        `state` leaves only those. Nothing is sent.
+        Each shows its `files` and `charge`, and in its `ref` its tags, segments and attempts with their vendor ids.
+        Waiting for one that ended in an earlier process measures its files again where they lie, or raises what ended
+        it. One whose provider is not configured here is shown, and cannot be waited for. A submit whose answer was
+        lost is no job yet: `credits.unresolved()` has it.
+
+        Args:
+            state: "open", "finished" with a file, "failed" without one, or "all".
+            limit: how many at most; left out: every open one, or the newest 100 of the other states.
+            since: only those that were submitted then or later; a date means its 0:00 UTC.
+        Raises: InvalidRequest naming every field that is wrong.
         """
-        return tuple(job for job in self._driver.all_known() if state in (None, job.state))
+        from .jobs.listed import known_jobs
+        from .ledger import given
+
+        span = given.span(since, None, given.listing(state, limit))
+        most = limit if limit is not None or state == "open" else JOBS_SHOWN
+        return known_jobs(self._driver, state, most, span.since)
+
+    def health(self) -> dict[str, ProviderHealth]:
+        """How each provider does, by name, as far as this client has called it. Free: nothing is sent."""
+        return {name: site.health(self._clock.monotonic()) for name, site in self._driver.sites.items()}
 
     async def aclose(self) -> None:
         """Close every connection, and let go of jobs that still run: they go on at their vendors."""
@@ -350,6 +378,7 @@ class AsyncClient:
         from .jobs.driver import Driver
         from .jobs.poller import Poller
         from .jobs.site import Site
+        from .jobs.slots import Gate
         from .ledger.journal import Journal
         from .transport.sender import Channel, Sender
 
@@ -362,7 +391,8 @@ class AsyncClient:
                 continue
             rows = {path.model: path for path in account.paths(self._catalog.paths)}
             poller = Poller(sender, channel, self._clock)
-            sites[account.name] = Site(channel, poller, account.vendor, rows, self._unit_prices(account))
+            gate = Gate(account.slots, poller, self._clock)
+            sites[account.name] = Site(channel, poller, gate, account.vendor, rows, self._unit_prices(account))
         journal = Journal(self._store, self._clock)
         return Driver(sender, sites, self._home_folder(), lambda: f"mv-{uuid.uuid4().hex[:20]}", journal)
 
@@ -428,13 +458,14 @@ def _running_loop() -> object:
     return asyncio.get_running_loop()
 
 
-def _sandbox_accounts() -> tuple[Account, ...]:
+def _sandbox_accounts(emulator: Emulator | None = None) -> tuple[Account, ...]:
     """The three vendors as the emulator in this process plays them."""
+    slots = KLING_SLOTS if emulator is None else emulator.kling_slots
     from .transport.embedded import HOME
 
     return (
         OpenAIVideos(api_key="sandbox", base_url=f"{HOME}/openai/v1", vendor_dates=True),
-        Kling(api_key="sandbox", base_url=f"{HOME}/kling", vendor_dates=True),
+        Kling(api_key="sandbox", base_url=f"{HOME}/kling", vendor_dates=True, slots=slots),
         Veo(
             project="sandbox",
             credentials=BearerToken("sandbox"),

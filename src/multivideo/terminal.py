@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from attrs import define, field, fields, has
@@ -17,7 +18,7 @@ from .ledger.statement import short_id
 from .values.credits import Credits, dollars
 from .values.events import Event, Failed, Planned, Progress, Retried, Submitted
 from .values.plan import Plan, Segment
-from .values.refs import JobRef
+from .values.refs import JobRef, VendorRef
 from .values.result import Video
 from .values.tables import clock_text, table
 from .values.words import Mode
@@ -299,7 +300,7 @@ def unresolved_text(rows: Sequence[Unresolved]) -> str:
     """A table of them, and what to do, each thing once."""
     if not rows:
         return "Nothing is unresolved."
-    head = ("attempt", "state", "since (UTC)", "held", "charged", "model@path", "vendor id", "job", "tags")
+    head = ("attempt", "state", "since (UTC)", "held", "charged", "model@path", "vendor id", "job", "segment", "tags")
     lines = [
         (
             row.attempt_id,
@@ -310,6 +311,7 @@ def unresolved_text(rows: Sequence[Unresolved]) -> str:
             f"{row.model}@{row.provider}",
             short_id(row.vendor_id),
             row.job_id,
+            str(row.segment),
             _tags_text(row.tags),
         )
         for row in rows
@@ -336,19 +338,41 @@ class KnownJob(Protocol):
         """Open, finished or failed."""
         ...
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Where its takes lie."""
+        ...
+
+    @property
+    def charge(self) -> Credits:
+        """What it has cost so far."""
+        ...
+
 
 def jobs_text(jobs: Sequence[KnownJob], lost: Sequence[Unresolved]) -> str:
     """A line for each attempt of each job, and the submits that nobody knows to have become one."""
-    head = ("job", "state", "model@path", "vendor id", "file", "tags")
+    head = ("job", "state", "segment", "attempt", "model@path", "vendor id", "charged", "file", "tags")
     rows = [
-        (job.id, job.state, f"{vendor.model}@{vendor.provider}", short_id(vendor.remote_id), ref.save_to or "", tags)
+        (job.id, job.state, *_made_cells(part.segment, part.attempt_id, part.vendor), *_kept_cells(job), tags)
         for job in jobs
         for ref in [job.ref]
         for tags in [_tags_text(dict(ref.tags))]
-        for vendor in [attempt.vendor for attempt in ref.attempts]
+        for part in ref.attempts
     ]
-    rows += [(row.job_id, row.state, f"{row.model}@{row.provider}", "", "", _tags_text(row.tags)) for row in lost]
-    return table([head, *rows]) if rows else "No jobs are known."
+    for row in lost:
+        vendor = VendorRef(row.provider, "", row.model, "", row.vendor_id or "")
+        made = _made_cells(row.segment, row.attempt_id, vendor)
+        rows.append((row.job_id, row.state, *made, "?", "", _tags_text(row.tags)))
+    return table([head, *rows], frozenset({6})) if rows else "No jobs are known."
+
+
+def _kept_cells(job: KnownJob) -> tuple[str, str]:
+    file = str(job.files[0]) if job.files else job.ref.save_to or ""
+    return ("?" if job.state == "open" else dollars(job.charge), file)
+
+
+def _made_cells(segment: int, attempt_id: str, vendor: VendorRef) -> tuple[str, str, str, str]:
+    return (str(segment), attempt_id, f"{vendor.model}@{vendor.provider}", short_id(vendor.remote_id))
 
 
 def _tags_text(tags: Mapping[str, str]) -> str:
@@ -363,6 +387,8 @@ def job_json(job: KnownJob) -> dict[str, Any]:
         "id": job.id,
         "state": job.state,
         "save_to": ref.save_to,
+        "files": [str(path) for path in job.files],
+        "charge": plain(job.charge),
         "tags": dict(ref.tags),
         "attempts": attempts,
         "ref": ref.to_json(),

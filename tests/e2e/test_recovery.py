@@ -121,9 +121,9 @@ async def test_what_no_vendor_can_be_asked_for_stays_held_until_somebody_says(
     client.credits.resolve(told.attempt_id, outcome=outcome, by="ops", note="looked into the console")
     assert client.credits.held == mv.usd(0)
     assert client.credits.spent() == (told.held if outcome == "charged" else mv.usd(0))
-    [over] = (await client.recover()).failed
-    assert over.job_id == lost.job_id, "it is told once that no video comes of it"
-    assert (await client.recover()).failed == ()
+    [over] = client.jobs("failed")
+    assert over.id == lost.job_id, "the job is closed with its last open attempt"
+    assert str(await client.recover()) == "nothing was open"
     assert emulator.count() == 1
     client.credits.verify()
 

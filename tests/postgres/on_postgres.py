@@ -16,7 +16,7 @@ import pytest
 from hypothesis.stateful import run_state_machine_as_test
 from postgres_books import Postgres
 
-from books import AT, NOW_MS, hold, micro, pay, pay_one
+from books import AT, NOW_MS, accept, hold, micro, pay, pay_one
 from ledger_machine import LedgerMachine, examples
 from multivideo.errors import BudgetExceeded
 from multivideo.ledger import book, sql
@@ -89,6 +89,29 @@ def test_jobs_and_attempts_are_found(books: Postgres) -> None:
     assert (attempt.state, attempt.charge) == (AttemptState.SUCCEEDED, micro(100))
     [budget] = map(book.budget_of, books.write(lambda db: db.all(sql.BUDGETS)))
     assert budget.period == "day"
+    books.write(lambda db: book.remove_budget(db, "b"))
+    assert books.write(lambda db: db.all(sql.BUDGETS)) == []
+
+
+def test_jobs_are_listed_by_state_newest_first_and_page_by_page(books: Postgres) -> None:
+    def work(db: Db) -> None:
+        for name in ("a", "b", "c"):
+            pay(db, name)
+            accept(db, f"open {name}")
+        book.end_job(db, "b", ("boat.mp4",), now_ms=NOW_MS)
+        book.end_job(db, "b", None, now_ms=NOW_MS)
+
+    books.write(work)
+    assert listed(books, "open", "open c") == ["open b", "open a"]
+    assert listed(books, "finished", "~") == ["b"]
+    assert listed(books, "failed", "~") == ["c", "a"]
+    assert listed(books, "failed", "~", since=NOW_MS + 1) == []
+
+
+def listed(books: Postgres, state: str, before: str, since: int = -(2**63)) -> list[str]:
+    statement = sql.NEWEST_JOBS.replace("{which}", sql.WHICH_JOBS[state])
+    bounds = {"created_ms": NOW_MS, "id": before, "since": since, "most": 2}
+    return [row[0] for row in books.write(lambda db: db.all(statement, **bounds))]
 
 
 def test_two_connections_never_overspend_one_budget(books: Postgres, uri: str) -> None:

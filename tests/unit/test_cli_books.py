@@ -191,6 +191,7 @@ def test_what_is_not_known_is_listed_resolved_and_refunded(said: Said, books: Bo
         "?",
         "kling-3.0@kling",
         "mv-a",
+        "1",
         "project=coast",
     ]
     assert hint.startswith("next: client.recover() looks it up")
@@ -200,6 +201,28 @@ def test_what_is_not_known_is_listed_resolved_and_refunded(said: Said, books: Bo
     assert said("credits", "spent", "--sandbox")[1] == "150 credits (1.50 USD)\n"
     assert said("credits", "unresolved", "--sandbox")[1] == "Nothing is unresolved.\n"
     assert json.loads(said("credits", "unresolved", "--sandbox", "--json")[1]) == {"unresolved": []}
+
+
+def test_what_the_bill_says_is_resolved_at_that_amount(said: Said, books: Books) -> None:
+    books.lose("a")
+    words = ("--outcome", "charged", "--amount", "1.25", "--by", "ops", "--note", "on the bill", "--sandbox")
+    assert said("credits", "resolve", "a", *words)[0] == 0
+    assert said("credits", "spent", "--sandbox")[1] == "125 credits (1.25 USD)\n"
+    rows = json.loads(said("credits", "statement", "--sandbox", "--json")[1])["rows"]
+    assert [(row["kind"], row["segment"], row["attempt"], row["by"]) for row in rows] == [
+        ("hold", 1, "a", None),
+        ("settle", 1, "a", "ops"),
+        ("release", 1, "a", "ops"),
+    ]
+    [told] = json.loads(said("jobs", "--state", "failed", "--sandbox", "--json")[1])["jobs"]
+    assert (told["id"], told["state"]) == ("mv-a", "failed")
+
+
+def test_a_budget_is_taken_away(said: Said, books: Books) -> None:
+    assert said("credits", "budget", "20", "--period", "month", "--sandbox")[0] == 0
+    assert said("credits", "remove-budget", "month", "--sandbox") == (0, "There are no budgets.\n", "")
+    code, _, err = said("credits", "remove-budget", "month", "--sandbox")
+    assert (code, err.splitlines()[0]) == (2, 'InvalidRequest: budget cannot be "month".')
 
 
 def test_books_that_do_not_agree_fail_the_command(said: Said, books: Books) -> None:
@@ -242,9 +265,9 @@ def test_jobs_lists_what_is_open_with_vendor_ids_and_tags(said: Said, books: Boo
     code, out, _ = said("jobs", "--state", "open", "--sandbox")
     assert code == 0
     assert [cells(line) for line in out.splitlines()] == [
-        ["job", "state", "model@path", "vendor id", "file", "tags"],
-        ["mv-a", "open", "kling-3.0@kling", "task-a", "fox.mp4", "project=coast"],
-        ["mv-b", "unknown", "kling-3.0@kling"],
+        ["job", "state", "segment", "attempt", "model@path", "vendor id", "charged", "file", "tags"],
+        ["mv-a", "open", "1", "a", "kling-3.0@kling", "task-a", "?", "fox.mp4", "project=coast"],
+        ["mv-b", "unknown", "1", "b", "kling-3.0@kling", "?"],
     ]
     told = json.loads(said("jobs", "--sandbox", "--json")[1])
     [job], [lost] = told["jobs"], told["unresolved"]
@@ -254,8 +277,25 @@ def test_jobs_lists_what_is_open_with_vendor_ids_and_tags(said: Said, books: Boo
         "task-a",
     )
     assert mv.JobRef.from_json(job["ref"]).job_id == "mv-a"
-    assert (lost["job_id"], lost["held"]["usd"]) == ("mv-b", "2")
+    assert (job["attempts"][0]["segment"], job["attempts"][0]["attempt_id"]) == (1, "a")
+    assert (lost["job_id"], lost["segment"], lost["held"]["usd"]) == ("mv-b", 1, "2")
     assert said("jobs", "--state", "failed", "--sandbox")[1] == "No jobs are known.\n"
+
+
+def test_jobs_lists_what_earlier_commands_have_finished(said: Said, books: Books) -> None:
+    books.spend("c", "1", "reported", project="coast")
+    books.accept("a")
+    _, row = said("jobs", "--state", "finished", "--sandbox")[1].splitlines()
+    made = ["mv-c", "finished", "1", "c", "kling-3.0@kling", "task-c"]
+    assert cells(row) == [*made, "1.00 USD", "fox.mp4", "project=coast"]
+    told = json.loads(said("jobs", "--state", "finished", "--sandbox", "--json")[1])
+    [job] = told["jobs"]
+    assert (job["id"], job["state"], job["files"], job["charge"]["usd"]) == ("mv-c", "finished", ["fox.mp4"], "1")
+    assert told["unresolved"] == []
+    every = json.loads(said("jobs", "--state", "all", "--limit", "1", "--sandbox", "--json")[1])["jobs"]
+    assert len(every) == 1
+    assert json.loads(said("jobs", "--state", "all", "--sandbox", "--since", "2030-01-01", "--json")[1])["jobs"] == []
+    assert said("jobs", "--limit", "0", "--sandbox")[0] == 2
 
 
 def test_recover_with_nothing_open_says_so(said: Said) -> None:

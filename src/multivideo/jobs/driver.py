@@ -14,7 +14,6 @@ from attrs import define, evolve, field
 
 from ..errors import (
     DeliverableMismatch,
-    DownloadFailed,
     InvalidRequest,
     LedgerError,
     MultiVideoError,
@@ -22,22 +21,22 @@ from ..errors import (
     ProviderError,
     ProviderUnavailable,
 )
-from ..files.boxes import Measured, NotAVideo
-from ..files.inspect import Check, Expected, Fault, inspect
+from ..files.inspect import Fault
 from ..ledger.journal import LEASE_S, Journal
 from ..ledger.records import AttemptRow, AttemptState, JobRow
 from ..secrets import repeats
-from ..transport.download import Fetched, fetch, keep
+from ..transport.download import keep
 from ..transport.retry import StepKind
 from ..transport.sender import Sender
 from ..values.credits import Credits
 from ..values.events import Downloaded, Failed, Finished, LeftOpen, Progress, Settled
 from ..values.plan import Plan
-from ..values.refs import AttemptRef, JobRef, VendorHandle
+from ..values.refs import JobRef, VendorHandle
 from ..values.result import Video
-from ..wire import Asset, JobState, JobStatus
+from ..wire import JobState, JobStatus
+from .delivery import FETCH_LEASE_S, delivered, drop_files
 from .job import Attempt, Job, cannot_cancel, elsewhere
-from .poller import pace
+from .schedule import Kind
 from .settle import Settlement, settle_failure, settle_success, shared
 from .sidecar import write_sidecar
 from .site import Site
@@ -51,9 +50,8 @@ logger = logging.getLogger("multivideo")
 
 MISSING_GRACE_S = 60.0  # a fresh job may be invisible for a while
 MISSING_LOOKS = 3
-FETCHES = 3
+MISSING_GAP_S = 30.0  # three such looks are a minute apart
 GROWING_S = 900.0  # takes of one call that lie where they are found one by one
-FETCH_LEASE_S = 1000.0  # the limit of a download, and some more
 
 
 @define(eq=False)
@@ -121,13 +119,6 @@ class Driver:
         found = self.journal.job(job_id)
         return stored_job(self, *found) if found is not None else None
 
-    def all_known(self) -> tuple[Job, ...]:
-        """Those in memory, and those that are open in the books and whose provider is configured."""
-        rows = [row for row in self.journal.open_jobs() if row.id not in self.jobs]
-        found = [job for row in rows if (job := self._stored(row.id)) is not None and job.attempts]
-        here = [job for job in found if all(a.ref.vendor.provider in self.sites for a in job.attempts)]
-        return (*tuple(self.jobs.values()), *here)
-
     async def _look_back(self, job: Job) -> None:
         """Tell, at the first paid call, of jobs that an earlier process left open."""
         if self._looked_back:
@@ -191,6 +182,7 @@ class Driver:
         for attempt in job.attempts:
             if attempt.settled:
                 continue
+            self._count(attempt)
             if attempt.status is None:
                 await self._look(job, attempt)
             elif attempt.status.state is JobState.SUCCEEDED:
@@ -200,11 +192,23 @@ class Driver:
             return None
         return await self._finish(job)
 
+    def _count(self, attempt: Attempt) -> None:
+        """See that a running job takes a place at its vendor, and an ended one none."""
+        vendor = attempt.ref.vendor
+        slots = self.sites[vendor.provider].gate.of(vendor.model)
+        if attempt.status is None:
+            slots.joined(attempt.ref.attempt_id, vendor)
+        else:
+            slots.leave(attempt.ref.attempt_id)
+
     def _longest(self, job: Job) -> float:
         """For how long the next step may need the job: a fetch takes longer than a look."""
-        made = any(a.status is not None and not a.settled for a in job.attempts)
-        asked = job.request.poll_interval if job.request is not None else None
-        return FETCH_LEASE_S if made else LEASE_S + (asked or 0)
+        if any(a.status is not None and not a.settled for a in job.attempts):
+            return FETCH_LEASE_S
+        now, open_ones = self.sender.clock.monotonic(), [a for a in job.attempts if not a.settled]
+        return LEASE_S + max(
+            (max(0.0, self._due(job, a) - now) + self._site(a).poller.backlog_s for a in open_ones), default=0.0
+        )
 
     async def look_now(self, job: Job) -> JobStatus:
         """The state of the job's first unfinished attempt, asked now."""
@@ -236,43 +240,71 @@ class Driver:
 
     async def _look(self, job: Job, attempt: Attempt) -> None:
         """Wait for the time of the next look, take it, and tell what was seen."""
-        clock, site = self.sender.clock, self._site(attempt)
-        if not attempt.next_look:
-            attempt.next_look = clock.monotonic() + self._pace(job, attempt, None)
-        wait_s = attempt.next_look - clock.monotonic()
+        clock, site, kind = self.sender.clock, self._site(attempt), _kind(attempt)
+        wait_s = self._due(job, attempt) - clock.monotonic()
+        elapsed = max(0.0, clock.wall() - attempt.ref.submitted_at)
+        told = job.retried(attempt.ref.attempt_id)
+        early = self._asked(job) is None
         try:
-            status = await site.poller.look(attempt.ref.vendor, wait_s, job.retried(attempt.ref.attempt_id))
+            status = await site.poller.look(attempt.ref.vendor, wait_s, told, kind=kind, age_s=elapsed, early=early)
         except ProviderError as error:  # the look failed, the job did not
             error.job_id, error.charged, error.step = job.id, "held", StepKind.POLL.value
             raise
         status = self._whole(attempt, status)
-        attempt.next_look = clock.monotonic() + self._pace(job, attempt, status.poll_after_s)
         elapsed = max(0.0, clock.wall() - attempt.ref.submitted_at)
+        attempt.next_look = clock.monotonic() + self._pace(job, attempt, status)
+        expected = job.plan.first.expected if job.plan is not None else None
         if status.state is JobState.MISSING:
             self._missed(job, attempt, elapsed)
-        elif status.state.ended:
+        else:
+            attempt.looks_missing = 0
+        if status.state.ended:
             attempt.status = status
+        elif site.poller.is_newly_stuck(attempt.ref.vendor, expected.high_s if expected is not None else None):
+            logger.warning(
+                "a job takes far longer than others at %s: %d s so far; it is looked at until the deadline",
+                attempt.ref.vendor.provider,
+                elapsed,
+                extra={"job_id": job.id},
+            )
         await job.tell(
             Progress,
             state=status.state.value,
             word=status.word,
             elapsed_s=elapsed,
             percent=status.percent,
-            eta_s=max(0.0, job.plan.first.expected.typical_s - elapsed) if job.plan is not None else None,
+            eta_s=site.poller.schedule.left_s(kind, elapsed, expected.typical_s if expected is not None else None),
             segment=1,
             attempt_id=attempt.ref.attempt_id,
         )
 
-    def _pace(self, job: Job, attempt: Attempt, hint_s: float | None) -> float:
+    def _due(self, job: Job, attempt: Attempt) -> float:
+        """Monotonic time of the next look."""
+        if not attempt.next_look:
+            attempt.next_look = self.sender.clock.monotonic() + self._pace(job, attempt, None)
+        return attempt.next_look
+
+    def _asked(self, job: Job) -> float | None:
+        """How often the user wants a look."""
+        return job.request.poll_interval if job.request is not None else None
+
+    def _pace(self, job: Job, attempt: Attempt, status: JobStatus | None) -> float:
         """Seconds to the next look: what the user asked for, else what the vendor did, else by the job's age."""
-        asked = job.request.poll_interval if job.request is not None else None
+        hint_s = status.poll_after_s if status is not None else None
+        if (asked := self._asked(job) or hint_s) is not None:
+            return asked
         elapsed = max(0.0, self.sender.clock.wall() - attempt.ref.submitted_at)
-        return pace(elapsed, self.sender.random, asked or hint_s)
+        if status is not None and status.state is JobState.MISSING and elapsed >= MISSING_GRACE_S:
+            return MISSING_GAP_S
+        return self._site(attempt).poller.schedule.wait_s(_kind(attempt), elapsed, self.sender.random)
 
     def _missed(self, job: Job, attempt: Attempt, elapsed_s: float) -> None:
         """The vendor does not know the job: bear it for a while, then say that it vanished; its money stays held."""
+        if elapsed_s < MISSING_GRACE_S:
+            return
         attempt.looks_missing += 1
-        if elapsed_s >= MISSING_GRACE_S and attempt.looks_missing >= MISSING_LOOKS:
+        missing_s = self._site(attempt).poller.missing_s(attempt.ref.vendor)
+        if attempt.looks_missing >= MISSING_LOOKS and missing_s >= MISSING_GRACE_S:
             attempt.looks_missing = 0
             raise ProviderUnavailable(
                 f"{attempt.ref.vendor.provider} does not know job {attempt.ref.vendor.remote_id} any more.",
@@ -303,19 +335,18 @@ class Driver:
                     Downloaded, path=str(video.path), size_bytes=video.size_bytes, sha256=video.sha256, segment=1
                 )
         except BaseException:
+            drop_files(attempt.status)
             attempt.status = None  # look again before the next fetch: for fresh addresses, or for the files once more
             raise
-        finally:
-            for asset in status.assets:
-                if asset.file is not None:
-                    asset.file.unlink(missing_ok=True)
+        drop_files(attempt.status)
         await self._settle(job, attempt, settled, AttemptState.SUCCEEDED)
 
     async def _take(self, job: Job, attempt: Attempt, status: JobStatus, number: int, settled: Settlement) -> Video:
         ref = attempt.ref
         path = target(job.save_to, self.home, ref.vendor.model, job.id, len(job.takes) + 1)
+        fetched, measured, check = await delivered(self, job, attempt, attempt.status or status, number, path)
+        status = attempt.status or status  # its vendor may have been asked for fresh addresses
         asset = status.assets[number]
-        fetched, measured, check = await self._fetch(job, attempt, _ordered(asset, ref), path)
         if ref.watermark and asset.marked_url is None:
             check = evolve(check, faults=(*check.faults, Fault("watermark", "a visible mark", "the copy without one")))
         await keep(self.sender, fetched, path)
@@ -346,36 +377,6 @@ class Driver:
             with self.sender.clock.working():
                 await to_thread.run_sync(write_sidecar, video, job.request)
         return video
-
-    async def _fetch(self, job: Job, attempt: Attempt, asset: Asset, path: Path) -> tuple[Fetched, Measured, Check]:
-        """A take that is on disk and is a whole video; one that is none is fetched again, a few times."""
-        ref, site = attempt.ref, self._site(attempt)
-        expected = Expected(
-            seconds=ref.file_seconds, width=ref.width, height=ref.height, fps=ref.fps, audio=ref.file_audio
-        )
-        why = ""
-        for _ in range(FETCHES if asset.file is None else 1):
-            try:
-                fetched = await fetch(self.sender, site.channel, asset, path.parent, job.retried(ref.attempt_id))
-            except MultiVideoError as error:
-                error.job_id, error.attempt_id, error.step = job.id, ref.attempt_id, StepKind.DOWNLOAD.value
-                raise
-            try:
-                with self.sender.clock.working():
-                    return fetched, *await to_thread.run_sync(inspect, fetched.part, expected)
-            except NotAVideo as bad:
-                fetched.discard()
-                why = str(bad)
-            except BaseException:
-                fetched.discard()
-                raise
-        raise DownloadFailed(
-            f"What {ref.vendor.provider} delivered is no whole video: {why}.",
-            hint="the job is made and paid: resume error.ref to fetch the file again, at no further cost",
-            provider=ref.vendor.provider,
-            job_id=job.id,
-            attempt_id=ref.attempt_id,
-        )
 
     async def _give_up(self, job: Job, attempt: Attempt, status: JobStatus) -> None:
         """The vendor ended an attempt without a video: say why and what it cost."""
@@ -449,9 +450,9 @@ class Driver:
         await job.tell(Finished, path=str(video.path))
 
 
-def _ordered(asset: Asset, ref: AttemptRef) -> Asset:
-    """The copy of a take that was ordered: with the vendor's visible mark, or without."""
-    return evolve(asset, url=asset.marked_url) if ref.watermark and asset.marked_url is not None else asset
+def _kind(attempt: Attempt) -> Kind:
+    """What its time depends on."""
+    return Kind(attempt.ref.vendor.wire_model, attempt.ref.seconds, attempt.ref.resolution)
 
 
 def _mismatch(job: Job, video: Video) -> DeliverableMismatch | None:

@@ -6,6 +6,7 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import anyio
@@ -14,6 +15,7 @@ from attrs import define, field
 from ..errors import LedgerError, MultiVideoError, StillRunning, UnsupportedFeature
 from ..ledger.records import AttemptRow
 from ..transport.sender import OnRetry, Retry
+from ..values.credits import Credits
 from ..values.events import Event, Failed, Finished, Retried
 from ..values.plan import Plan
 from ..values.refs import AttemptRef, JobRef
@@ -92,6 +94,16 @@ class Job:
     def state(self) -> Literal["open", "finished", "failed"]:
         """Open until there is a video or a final error."""
         return "finished" if self.video is not None else "failed" if self.error is not None else "open"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Where its takes lie, as far as they are fetched."""
+        return tuple(take.path for take in self.takes)
+
+    @property
+    def charge(self) -> Credits:
+        """What it has cost so far; what is held for it is not part of it."""
+        return sum((settled.amount for settled in self.settlements), Credits(micro_usd=0))
 
     async def status(self) -> JobStatus:
         """Look at the vendor now, once. Free."""

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from anyio import to_thread
 from attrs import evolve
@@ -37,8 +37,9 @@ from .target import target
 if TYPE_CHECKING:
     from .driver import Driver
 
-__all__ = ["attempt_ref", "segment_of", "stored_job", "take_up"]
+__all__ = ["attempt_ref", "segment_of", "stored_as", "stored_job", "take_up"]
 
+J = TypeVar("J", bound=Job)
 ZERO = Credits(micro_usd=0)
 _S = AttemptState
 _ENDS: Mapping[AttemptState, tuple[type[MultiVideoError], str]] = {
@@ -54,9 +55,14 @@ _AGAIN = "ask for it again, if it is still wanted: nothing is sent again by itse
 
 def stored_job(driver: Driver, row: JobRow, rows: Sequence[AttemptRow]) -> Job:
     """The job as far as the books know it: to be waited for, and to be ended where nothing is left to wait for."""
+    return stored_as(Job, driver, row, rows)
+
+
+def stored_as(kind: type[J], driver: Driver, row: JobRow, rows: Sequence[AttemptRow]) -> J:
+    """The same as a job of its own kind."""
     accepted = [Attempt(attempt_ref(each)) for each in rows if each.state is _S.ACCEPTED]
     began = driver.sender.clock.monotonic()
-    job = Job(row.id, driver, None, None, row.save_to, tuple(row.tags.items()), accepted, began)
+    job = kind(row.id, driver, None, None, row.save_to, tuple(row.tags.items()), accepted, began)
     job.wanted = sum(attempt_ref(each).samples for each in rows)
     job.kept = [each for each in rows if each.state is _S.SUCCEEDED and each.remote_id is not None]
     ended = [each for each in rows if each.ended_ms is not None and each not in job.kept]
@@ -66,15 +72,20 @@ def stored_job(driver: Driver, row: JobRow, rows: Sequence[AttemptRow]) -> Job:
     return job
 
 
-async def take_up(driver: Driver, job: Job) -> None:
-    """The takes that an earlier process had fetched: each lay under its name before its end was written."""
+async def take_up(driver: Driver, job: Job, files: Sequence[Path] = ()) -> None:
+    """The takes that an earlier process had fetched: each lay under its name before its end was written.
+
+    `files`: those names, where they are known; what is not among them is looked for where it was ordered.
+    """
     takes: list[Video] = []
     gone: list[MultiVideoError] = []
     for row in job.kept:
         ref = attempt_ref(row)
         found: list[Video] = []
         for _ in range(ref.samples):
-            path = target(job.save_to, driver.home, ref.vendor.model, job.id, len(takes) + len(found) + 1)
+            number = len(takes) + len(found) + 1
+            ordered = target(job.save_to, driver.home, ref.vendor.model, job.id, number)
+            path = files[number - 1] if number <= len(files) else ordered
             with driver.sender.clock.working():
                 take = await to_thread.run_sync(_lying, job, row, ref, path, len(found))
             if take is None:
@@ -158,7 +169,8 @@ def attempt_ref(row: AttemptRow) -> AttemptRef:
     except (ValueError, Unreadable) as why:
         raise LedgerError(f"What attempt {row.id} ordered cannot be read.", hint="restore a backup") from why
     at = row.accepted_ms or row.sent_ms or row.prepared_ms
-    return evolve(ref, vendor=evolve(ref.vendor, remote_id=row.remote_id or ""), submitted_at=at / 1000)
+    vendor = evolve(ref.vendor, remote_id=row.remote_id or "")
+    return evolve(ref, vendor=vendor, submitted_at=at / 1000, segment=row.segment)
 
 
 def segment_of(ref: AttemptRef) -> Segment:

@@ -186,10 +186,12 @@ class Submitter:
             await self._write_end(job, attempt_id, AttemptState.VOID, "never sent")
 
     async def _send(self, job: Job, call: _Call, unsent: list[str]) -> None:
-        """Send one paid call once there is a place for it. The first one's error is the caller's; a later one's leaves
-        the job with fewer takes."""
+        """Send one paid call once there is a place for it.
+
+        The first one's error is the caller's; a later one's leaves the job with fewer takes.
+        """
         order, provider, attempt_id = call.order, call.ref.vendor.provider, call.order.attempt_id
-        slots = self.sites[provider].gate.of(order.wire_model)
+        slots = self.sites[provider].gate.of(order.model)
         await slots.take(attempt_id, lambda: self.journal.claim(job.id, SUBMIT_LEASE_S))
         try:
             await self._take(job, call, unsent, slots)

@@ -105,6 +105,24 @@ class CreditAccount:
         self._store.write(lambda db: book.add_budget(db, limit, now_ms=self._now()))
         return limit
 
+    def remove_budget(self, budget: Budget | str) -> None:
+        """Take a budget away: it limits nothing any more. What is held or spent stays as it is.
+
+        The same budget set again later counts what is sent from then on.
+
+        Args:
+            budget: one of `budgets()`, or its id.
+        Raises: InvalidRequest where there is no such budget.
+        """
+        name = budget.id if isinstance(budget, Budget) else budget
+        known = [each.id for each in self.budgets()]
+        if name not in known:
+            allowed = (
+                f"one of {', '.join(map(given.shown, known))}" if known else "a budget that was set: there is none"
+            )
+            given.stop([Problem("budget", given.shown(name), allowed)])
+        self._store.write(lambda db: book.remove_budget(db, name))
+
     def budgets(self) -> dict[Budget, Credits]:
         """Every budget, with what is left of it in its present period; what is held counts as gone."""
         return self._store.read(lambda db: reports.budgets_left(db, self._now()), {})
@@ -155,21 +173,34 @@ class CreditAccount:
         """Every paid submit whose outcome is not known, and every end whose cost is only assumed."""
         return self._store.read(reports.unresolved, ())
 
-    def resolve(self, attempt_id: str, *, outcome: Literal["charged", "not_charged"], by: str, note: str) -> None:
+    def resolve(
+        self,
+        attempt_id: str,
+        *,
+        outcome: Literal["charged", "not_charged"],
+        amount: Credits | None = None,
+        by: str,
+        note: str,
+    ) -> None:
         """Say what became of an attempt that nobody can look up, or whether a cost that was assumed is true.
+
+        A job of which it was the last open attempt is at its end with it.
 
         Args:
             attempt_id: of `unresolved()`.
-            outcome: "charged": what was held, or assumed, was charged; "not_charged": it is given back.
+            outcome: "charged": it is spent; "not_charged": it is given back.
+            amount: what was charged; left out: what is held, or what was assumed. Of less the rest of the hold is
+                given back, of more the rest is written as overage.
             by: who says so.
             note: how that is known.
         Raises: InvalidRequest naming every field that is wrong.
         """
-        problems = [*given.outcome(outcome), *given.text("by", by), *given.text("note", note)]
+        problems = [*given.outcome(outcome), *given.charged(amount, outcome)]
+        problems += [*given.text("by", by), *given.text("note", note)]
         self._stop_unless_known(attempt_id, problems)
         self._store.write(
             lambda db: book.resolve(
-                db, attempt_id, outcome, by=by, note=note, now_ms=self._now(), live=self._store.live
+                db, attempt_id, outcome, amount, by=by, note=note, now_ms=self._now(), live=self._store.live
             )
         )
 

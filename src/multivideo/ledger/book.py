@@ -38,6 +38,7 @@ __all__ = [
     "prepare",
     "refund",
     "release",
+    "remove_budget",
     "renew",
     "resolve",
     "sending",
@@ -79,6 +80,7 @@ def prepare(db: Db, job: NewJob, attempt: NewAttempt, *, now_ms: int, owner: str
         sql.ADD_ATTEMPT,
         id=attempt.id,
         job_id=attempt.job_id,
+        segment=attempt.segment,
         provider=attempt.provider,
         model=attempt.model,
         call=attempt.call,
@@ -87,8 +89,8 @@ def prepare(db: Db, job: NewJob, attempt: NewAttempt, *, now_ms: int, owner: str
     )
     if added is None:
         row = _attempt(db, attempt.id)
-        written = (row.job_id, row.provider, row.model, row.call, row.held)
-        if written != (attempt.job_id, attempt.provider, attempt.model, attempt.call, attempt.held):
+        written = (row.job_id, row.segment, row.provider, row.model, row.call, row.held)
+        if written != (attempt.job_id, attempt.segment, attempt.provider, attempt.model, attempt.call, attempt.held):
             raise _other_content("attempt", row.id)
         return
     if fresh is None and _reopened(db, job.id):
@@ -175,13 +177,23 @@ def unknown(db: Db, attempt_id: str, said: str) -> None:
         raise _cannot(db, attempt_id, AttemptState.UNKNOWN)
 
 
-def void(db: Db, attempt_id: str, state: AttemptState, said: str, *, now_ms: int, live: bool) -> None:
-    """The end of an attempt that made no job: its hold is given back."""
+def void(
+    db: Db,
+    attempt_id: str,
+    state: AttemptState,
+    said: str,
+    *,
+    now_ms: int,
+    live: bool,
+    note: str | None = None,
+    by: str | None = None,
+) -> None:
+    """The end of an attempt that made no job: its hold is given back. `note` and `by`: where somebody says so."""
     row = _closing(db, attempt_id, state, UNCHARGED)
     if row is None:
         return
     _ended(db, row, state, ZERO, None, said, now_ms)
-    _enter(db, "void", WALLET, HELD, row.held, now_ms, live, attempt_id=attempt_id, note=state.value)
+    _enter(db, "void", WALLET, HELD, row.held, now_ms, live, attempt_id=attempt_id, note=note or state.value, by=by)
     _repay(db, now_ms, live)
     _give_back(db, attempt_id, row.held)
 
@@ -214,7 +226,8 @@ def end(
     facts: dict[str, Any] = {"attempt_id": attempt_id, "certainty": certainty, "note": note, "by": by}
     _enter(db, "settle", spent, HELD, within, now_ms, live, **facts)
     if row.held > within:
-        _enter(db, "release", WALLET, HELD, row.held - within, now_ms, live, attempt_id=attempt_id)
+        rest = row.held - within
+        _enter(db, "release", WALLET, HELD, rest, now_ms, live, attempt_id=attempt_id, note=note, by=by)
         _repay(db, now_ms, live)
     if charge > row.held:
         _overage(db, spent, charge - row.held, now_ms, live, facts)
@@ -266,10 +279,21 @@ def _give_back(db: Db, attempt_id: str, amount: Credits) -> None:
         db.all(sql.CHANGE_BUDGET_USE, id=budget_id, period=period, micro=-amount.micro_usd)
 
 
-def resolve(db: Db, attempt_id: str, outcome: str, *, by: str, note: str, now_ms: int, live: bool) -> None:
+def resolve(
+    db: Db,
+    attempt_id: str,
+    outcome: str,
+    amount: Credits | None = None,
+    *,
+    by: str,
+    note: str,
+    now_ms: int,
+    live: bool,
+) -> None:
     """End an attempt that nobody can look up, by somebody's word: "charged" or "not_charged".
 
-    A settlement that was only assumed can be corrected too, by entries of its own.
+    The job of which it was the last open attempt is closed with it. A settlement that was only assumed can be
+    corrected too, by entries of its own. `amount` None: what is held, or what was assumed, was charged.
 
     Raises: InvalidRequest for an attempt that is not open and whose cost is not assumed.
     """
@@ -279,20 +303,26 @@ def resolve(db: Db, attempt_id: str, outcome: str, *, by: str, note: str, now_ms
         raise InvalidRequest.of([problem])
     if outcome not in {"charged", "not_charged"}:
         raise InvalidRequest.of([Problem("outcome", repr(outcome), '"charged" or "not_charged"')])
-    if row.state is AttemptState.UNKNOWN and outcome == "not_charged":
-        void(db, attempt_id, AttemptState.ABSENT, f"by {by}: {note}", now_ms=now_ms, live=live)
-    elif row.state is AttemptState.UNKNOWN:
-        end(db, attempt_id, AttemptState.SUCCEEDED, row.held, "reported", now_ms=now_ms, live=live, note=note, by=by)
+    if amount is not None and (outcome != "charged" or amount <= ZERO):
+        raise InvalidRequest.of([Problem("amount", dollars(amount), 'more than nothing, with outcome="charged"')])
+    facts: dict[str, Any] = {"by": by, "note": note, "now_ms": now_ms, "live": live}
+    if row.state is AttemptState.UNKNOWN:
+        if outcome == "charged":
+            end(db, attempt_id, AttemptState.SUCCEEDED, amount or row.held, "reported", **facts)
+        else:
+            void(db, attempt_id, AttemptState.ABSENT, f"by {by}: {note}", **facts)
+        end_job(db, row.job_id, None, now_ms=now_ms)
     elif row.ended_ms is not None and row.certainty == "assumed":
-        _correct(db, row, outcome, by=by, note=note, now_ms=now_ms, live=live)
+        now = (amount or row.charge or row.held) if outcome == "charged" else ZERO
+        _correct(db, row, now, **facts)
     else:
         asked = f"attempt {attempt_id} in state {row.state}" + (f", {row.certainty}" if row.certainty else "")
         raise InvalidRequest.of([Problem("attempt_id", asked, "an attempt of unknown outcome or assumed cost")])
 
 
-def _correct(db: Db, row: AttemptRow, outcome: str, *, by: str, note: str, now_ms: int, live: bool) -> None:
+def _correct(db: Db, row: AttemptRow, now: Credits, *, by: str, note: str, now_ms: int, live: bool) -> None:
+    """Put what an attempt did cost in place of what was assumed; the same amount is confirmed by a line of nothing."""
     was = row.charge or ZERO
-    now = (was or row.held) if outcome == "charged" else ZERO  # a charge that was assumed is confirmed as it stands
     spent = f"spent:{row.provider}"
     facts: dict[str, Any] = {"attempt_id": row.id, "certainty": "reported", "note": note, "by": by}
     if now > was:
@@ -353,12 +383,29 @@ def add_budget(db: Db, budget: Budget, *, now_ms: int) -> None:
     )
 
 
-def end_job(db: Db, job_id: str, files: tuple[str, ...], *, now_ms: int) -> None:
+def remove_budget(db: Db, budget_id: str) -> None:
+    """Take a budget away, with what was counted there; what is held or spent stays as it is.
+
+    Raises: InvalidRequest where there is none of that id.
+    """
+    known = [budget_of(row).id for row in db.all(sql.BUDGETS)]
+    if budget_id not in known:
+        allowed = f"one of {', '.join(map(repr, known[:5]))}" if known else "an id of client.credits.budgets()"
+        raise InvalidRequest.of([Problem("budget", repr(budget_id[:60]), allowed)])
+    for statement in sql.REMOVE_BUDGET:
+        db.all(statement, id=budget_id)
+
+
+def end_job(db: Db, job_id: str, files: tuple[str, ...] | None, *, now_ms: int) -> None:
     """Nothing more is to be done for a job: its files lie where they belong, or it has failed for good.
 
-    A job with an attempt that may still be sent or finished stays open, so that recovery finds it.
+    A job with an attempt that may still be sent or finished stays open, so that recovery finds it; its files are
+    written all the same. `files` None: those that are written already.
     """
-    db.all(sql.END_JOB, id=job_id, files=json.dumps(list(files)), now=now_ms)
+    text = None if files is None else json.dumps(list(files))
+    ended = db.one(sql.END_JOB, id=job_id, files=text, now=now_ms)
+    if ended is None and files:
+        db.all(sql.KEEP_FILES, id=job_id, files=text)
 
 
 def claim(db: Db, job_id: str, owner: str, *, dead: str | None, now_ms: int, until_ms: int) -> bool:

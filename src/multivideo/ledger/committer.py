@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from copy import copy
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -107,7 +107,6 @@ class Committer:
 
 def _cancel_at_next_await() -> None:
     """Give back to asyncio a cancel that was caught: the task ends as it was asked to, now that the write is known."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
-        task.cancel()
+    task = cast("asyncio.Task[Any]", asyncio.current_task())  # only asyncio cancels what is shielded
+    task.uncancel()
+    task.cancel()

@@ -13,7 +13,22 @@ from ..values.credits import Credits, dollars
 from ..values.media import with_article
 from .reports import EPOCH, GROUPS, Span
 
-__all__ = ["Moment", "amount", "group", "outcome", "path", "period", "shown", "span", "stop", "tags", "text", "word"]
+__all__ = [
+    "Moment",
+    "amount",
+    "charged",
+    "group",
+    "listing",
+    "outcome",
+    "path",
+    "period",
+    "shown",
+    "span",
+    "stop",
+    "tags",
+    "text",
+    "word",
+]
 
 Moment = dt.date | dt.datetime | None
 ZERO = Credits(micro_usd=0)
@@ -39,6 +54,16 @@ def amount(value: object, *, above_nothing: bool = False) -> list[Problem]:
         return [Problem("amount", shown(value), allowed)]
     enough = value > ZERO if above_nothing else value >= ZERO
     return [] if enough else [Problem("amount", dollars(value), allowed)]
+
+
+def charged(value: object, outcome: object) -> list[Problem]:
+    """Of what an attempt did cost, where that is said."""
+    if value is None:
+        return []
+    if outcome == "not_charged":
+        asked = dollars(value) if isinstance(value, Credits) else shown(value)
+        return [Problem("amount", asked, 'none, or outcome="charged"')]
+    return amount(value, above_nothing=True)
 
 
 def text(name: str, value: object, *, needed: bool = True) -> list[Problem]:
@@ -77,6 +102,15 @@ def period(value: object) -> list[Problem]:
 def outcome(value: object) -> list[Problem]:
     """Of what became of an attempt."""
     return _one_of("outcome", value, ("charged", "not_charged"))
+
+
+def listing(state: object, limit: object) -> list[Problem]:
+    """Of which jobs are listed, and how many."""
+    problems = _one_of("state", state, ("open", "finished", "failed", "all"))
+    if limit is not None and (type(limit) is not int or limit < 1):
+        asked = f"{limit}" if type(limit) is int else shown(limit)
+        problems.append(Problem("limit", asked, "a whole number from 1"))
+    return problems
 
 
 def group(value: object) -> list[Problem]:

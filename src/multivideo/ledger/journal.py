@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from attrs import define, evolve, field
@@ -18,10 +18,11 @@ from .records import AttemptRow, AttemptState, JobRow, NewAttempt, NewJob
 from .reports import Unresolved
 from .store import Db, Store
 
-__all__ = ["LEASE_S", "Journal"]
+__all__ = ["LEASE_S", "SUBMIT_LEASE_S", "Journal"]
 
 T = TypeVar("T")
 LEASE_S, RENEW_S = 60.0, 20.0
+PAGE = 100  # jobs that are read at once, however many there are
 SUBMIT_LEASE_S = 330.0  # a try of two minutes, the longest wait after it, and a credential for the next
 
 
@@ -195,6 +196,25 @@ class Journal:
     def open_jobs(self) -> tuple[JobRow, ...]:
         """Every job that is not at its end, oldest first."""
         return self.store.read(lambda db: tuple(map(book.job_of, db.all(sql.OPEN_JOBS))), ())
+
+    def jobs(self, state: str, since_ms: int | None = None) -> Iterator[tuple[JobRow, tuple[AttemptRow, ...]]]:
+        """Jobs with their attempts, newest first, read page by page: "open", "finished", "failed" or "all".
+
+        Open are those with something to wait for; finished those that have ended with a file, failed without one.
+        """
+        which = sql.WHICH_JOBS.values() if state == "all" else [sql.WHICH_JOBS[state]]
+        statement = sql.NEWEST_JOBS.replace("{which}", " OR ".join(f"({each})" for each in which))
+        end = {"created_ms": 2**63 - 1, "id": "", "since": -(2**63) if since_ms is None else since_ms}
+
+        def work(db: Db) -> list[tuple[JobRow, tuple[AttemptRow, ...]]]:
+            rows = map(book.job_of, db.all(statement, **end, most=PAGE))
+            return [(row, tuple(map(book.attempt_of, db.all(sql.ATTEMPTS_OF, job_id=row.id)))) for row in rows]
+
+        nothing: list[tuple[JobRow, tuple[AttemptRow, ...]]] = []
+        while page := self.store.read(work, nothing):
+            yield from page
+            last = page[-1][0]
+            end |= {"created_ms": last.created_ms, "id": last.id}
 
     def matches(self, prompt: str, prompt_print: str) -> bool:
         """Whether a prompt is the one of that print."""

@@ -73,10 +73,14 @@ class NewJob:
 
 @frozen(kw_only=True)
 class NewAttempt:
-    """One paid submit before it is sent; `call` is the JSON of its reference, still without the vendor's id."""
+    """One paid submit before it is sent; `call` is the JSON of its reference, still without the vendor's id.
+
+    `segment` counts the parts of a job's plan from 1.
+    """
 
     id: str
     job_id: str
+    segment: int = 1
     provider: str
     model: str
     call: str
@@ -107,6 +111,7 @@ class AttemptRow:
 
     id: str
     job_id: str
+    segment: int
     state: AttemptState
     provider: str
     model: str

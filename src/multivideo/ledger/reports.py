@@ -59,13 +59,13 @@ CERTAINTIES = ("reported", "derived", "assumed")
 
 _LINES = """
 SELECT e.number, e.at_ms, e.kind, e.debit, e.credit, e.amount_micro, e.certainty, e.note, e.by_whom, e.attempt_id,
-    a.model, a.provider, a.remote_id, a.certainty, a.job_id, j.tags, j.brief
+    a.model, a.provider, a.remote_id, a.certainty, a.job_id, j.tags, j.brief, a.segment
 FROM entries e LEFT JOIN attempts a ON a.id = e.attempt_id LEFT JOIN jobs j ON j.id = a.job_id
 WHERE e.number > :after {span} ORDER BY e.number LIMIT :page
 """
 _ATTEMPTS = """
-SELECT a.id, a.job_id, j.tags, a.provider, a.model, a.remote_id, a.state, a.held_micro, a.charge_micro, a.said,
-    COALESCE(a.ended_ms, a.sent_ms, a.prepared_ms)
+SELECT a.id, a.job_id, a.segment, j.tags, a.provider, a.model, a.remote_id, a.state, a.held_micro, a.charge_micro,
+    a.said, COALESCE(a.ended_ms, a.sent_ms, a.prepared_ms)
 FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE {which} ORDER BY a.prepared_ms, a.id
 """
 _OPEN = _ATTEMPTS.replace("{which}", "a.ended_ms IS NULL AND a.state IN ('sending', 'unknown')")
@@ -92,6 +92,7 @@ class Unresolved:
 
     Attributes:
         attempt_id: what `client.credits.resolve(...)` takes.
+        segment: the part of the job's plan that it was to make, from 1.
         state: "sending" or "unknown" where nobody knows whether the vendor took it; else how it ended.
         vendor_id: the job as the vendor knows it, where it told.
         since: when it was sent; where it has ended, when that was.
@@ -103,6 +104,7 @@ class Unresolved:
 
     attempt_id: str
     job_id: str
+    segment: int
     tags: Mapping[str, str] = field(hash=False)
     provider: str
     model: str
@@ -173,6 +175,7 @@ def _line(row: Row) -> StatementRow:
         job=row[14],
         tags=_tags(row[15]),
         brief=row[16],
+        segment=row[17],
     )
 
 
@@ -191,11 +194,12 @@ def unresolved(db: Db) -> tuple[Unresolved, ...]:
 
 
 def _unresolved(row: Row) -> Unresolved:
-    attempt_id, job_id, tags, provider, model, vendor_id, state, held, charge, said, at_ms = row
+    attempt_id, job_id, segment, tags, provider, model, vendor_id, state, held, charge, said, at_ms = row
     is_open = charge is None
     return Unresolved(
         attempt_id=attempt_id,
         job_id=job_id,
+        segment=segment,
         tags=_tags(tags),
         provider=provider,
         model=model,

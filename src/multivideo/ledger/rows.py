@@ -47,6 +47,7 @@ def attempt_of(row: Row) -> AttemptRow:
         sent_ms=row[12],
         accepted_ms=row[13],
         ended_ms=row[14],
+        segment=row[15],
     )
 
 

@@ -25,7 +25,8 @@ CREATE TABLE jobs (
     lease_ms BIGINT NOT NULL DEFAULT 0,
     epoch BIGINT NOT NULL DEFAULT 0
 );
-CREATE INDEX jobs_open ON jobs (created_ms) WHERE ended_ms IS NULL;
+CREATE INDEX jobs_open ON jobs (created_ms, id) WHERE ended_ms IS NULL;
+CREATE INDEX jobs_by_time ON jobs (created_ms, id);
 
 CREATE TABLE job_tags (
     job_id TEXT NOT NULL REFERENCES jobs (id),
@@ -37,6 +38,7 @@ CREATE TABLE job_tags (
 CREATE TABLE attempts (
     id TEXT PRIMARY KEY,
     job_id TEXT NOT NULL REFERENCES jobs (id),
+    segment BIGINT NOT NULL CHECK (segment >= 1),
     state TEXT NOT NULL,
     provider TEXT NOT NULL,
     model TEXT NOT NULL,
@@ -132,14 +134,28 @@ JOBS = """
 SELECT id, created_ms, request_print, prompt_print, brief, save_to, tags, files, ended_ms, owner, lease_ms, epoch
 FROM jobs ORDER BY created_ms, id
 """
+NEWEST_JOBS = JOBS.replace(
+    "ORDER BY created_ms, id",
+    """
+WHERE (created_ms, id) < (:created_ms, :id) AND created_ms >= :since AND ({which})
+ORDER BY created_ms DESC, id DESC LIMIT :most
+""",
+)
+WHICH_JOBS = {
+    "open": "ended_ms IS NULL AND EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = jobs.id AND a.state = 'accepted')",
+    "finished": "ended_ms IS NOT NULL AND files <> '[]'",
+    "failed": "ended_ms IS NOT NULL AND files = '[]'",
+}
+"""Of the jobs that are told to users: what nobody knows to have become a job is told as unresolved."""
 JOBS_AFTER = JOBS.replace("ORDER BY created_ms, id", "WHERE id > :after ORDER BY id LIMIT :most")
 OPEN_JOBS = JOBS.replace("ORDER BY", "WHERE ended_ms IS NULL ORDER BY")
 END_JOB = """
-UPDATE jobs SET ended_ms = :now, files = :files, owner = NULL, lease_ms = 0
+UPDATE jobs SET ended_ms = :now, files = COALESCE(:files, files), owner = NULL, lease_ms = 0
 WHERE id = :id AND NOT EXISTS (
     SELECT 1 FROM attempts WHERE job_id = :id AND state IN ('prepared', 'sending', 'unknown', 'accepted')
 ) RETURNING id
 """
+KEEP_FILES = "UPDATE jobs SET files = :files WHERE id = :id"
 REOPEN_JOB = "UPDATE jobs SET ended_ms = NULL WHERE id = :id AND ended_ms IS NOT NULL RETURNING id"
 LEASE_JOB = "UPDATE jobs SET owner = :owner, lease_ms = :until, epoch = epoch + 1 WHERE id = :id RETURNING epoch"
 
@@ -151,15 +167,17 @@ RENEW = "UPDATE jobs SET lease_ms = :until WHERE id = :id AND owner = :owner RET
 RELEASE = "UPDATE jobs SET owner = NULL, lease_ms = 0 WHERE id = :id AND owner = :owner RETURNING id"
 
 ADD_ATTEMPT = """
-INSERT INTO attempts (id, job_id, state, provider, model, call, held_micro, prepared_ms)
-VALUES (:id, :job_id, 'prepared', :provider, :model, :call, :held, :now)
+INSERT INTO attempts (id, job_id, segment, state, provider, model, call, held_micro, prepared_ms)
+VALUES (:id, :job_id, :segment, 'prepared', :provider, :model, :call, :held, :now)
 ON CONFLICT (id) DO NOTHING RETURNING id
 """
 ATTEMPT_COLUMNS = (
     "id, job_id, state, provider, model, call, remote_id, held_micro, charge_micro, certainty, said, "
-    "prepared_ms, sent_ms, accepted_ms, ended_ms"
+    "prepared_ms, sent_ms, accepted_ms, ended_ms, segment"
 )
 ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE id = :id"
+# No index makes a vendor's id unique: a gateway or an emulator that starts anew may count from the beginning, and what
+# a vendor answers to a submit of ours is that submit's. Only an id that was looked up must be no other attempt's.
 PERHAPS_OF_ANOTHER = """
 SELECT a.id FROM attempts a JOIN jobs j ON j.id = a.job_id
 WHERE a.provider = :provider AND a.id <> :id
@@ -201,6 +219,11 @@ INSERT INTO budgets (id, amount_micro, period, model, provider, tags, created_ms
 VALUES (:id, :amount, :period, :model, :provider, :tags, :now)
 ON CONFLICT (id) DO UPDATE SET amount_micro = excluded.amount_micro
 """
+REMOVE_BUDGET = (
+    "DELETE FROM budget_holds WHERE budget_id = :id",
+    "DELETE FROM budget_use WHERE budget_id = :id",
+    "DELETE FROM budgets WHERE id = :id",
+)
 BUDGETS = "SELECT id, amount_micro, period, model, provider, tags FROM budgets ORDER BY created_ms, id"
 BUDGET_USE = "SELECT micro FROM budget_use WHERE budget_id = :id AND period = :period"
 ADD_BUDGET_USE = """

@@ -24,8 +24,8 @@ __all__ = ["Statement", "StatementRow", "short_id", "write_rows"]
 HTML_ROWS = 200  # of a notebook's table, the newest
 
 COLUMNS = (
-    *("number", "time", "kind", "amount_usd", "debit", "credit", "model", "provider", "brief", "job", "attempt"),
-    *("vendor_id", "certainty", "tags", "note", "by"),
+    *("number", "time", "kind", "amount_usd", "debit", "credit", "model", "provider", "brief", "job", "segment"),
+    *("attempt", "vendor_id", "certainty", "tags", "note", "by"),
 )
 
 
@@ -37,6 +37,7 @@ class StatementRow:
         time: when, UTC.
         kind: "fund", "hold", "settle", "release" (what a hold had too much), "void", "overage" (what was billed beyond
             the hold), "refund" or "adjust".
+        segment: the part of the job's plan that it belongs to, from 1.
         attempt: the paid submit that it belongs to, None for what belongs to none.
         vendor_id: the job as the vendor knows it.
         certainty: of a charge: "reported", "derived" or "assumed", as is known now.
@@ -53,6 +54,7 @@ class StatementRow:
     provider: str | None = None
     brief: str | None = None
     job: str | None = None
+    segment: int | None = None
     attempt: str | None = None
     vendor_id: str | None = None
     certainty: str | None = None
@@ -95,13 +97,18 @@ class Statement:
         return f"{more}<table>{''.join(lines)}</table>"
 
 
-HEAD = ("time (UTC)", "kind", "amount", "model", "provider", "job", "attempt", "vendor id", "certainty", "tags", "note")
+HEAD = (
+    *("time (UTC)", "kind", "amount", "model", "provider", "job", "segment", "attempt", "vendor id"),
+    *("certainty", "tags", "note"),
+)
 
 
 def _cells(row: StatementRow) -> tuple[str, ...]:
     tags = " ".join(f"{name}={value}" for name, value in row.tags.items())
     note = f"{row.note or ''}{f' (by {row.by})' if row.by else ''}".strip()
-    words = (row.model, row.provider, row.job, row.attempt, short_id(row.vendor_id), row.certainty, tags, note)
+    segment = "" if row.segment is None else str(row.segment)
+    made = (row.model, row.provider, row.job, segment, row.attempt, short_id(row.vendor_id))
+    words = (*made, row.certainty, tags, note)
     return (f"{row.time:%Y-%m-%d %H:%M:%S}", row.kind, dollars(row.amount), *(_one_line(word or "") for word in words))
 
 

@@ -248,10 +248,12 @@ def _opened_to_read(path: Path, wait_s: float, live: bool) -> sqlite3.Connection
 
 def _log_ahead(connection: sqlite3.Connection) -> None:
     """Switch to WAL. The switch itself does not wait for others who open the file: so wait for them, and try again."""
-    for remaining in reversed(range(_OPENINGS)):
+    remaining = _OPENINGS
+    while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
+            remaining -= 1
             if not remaining or not error.sqlite_errorname.startswith("SQLITE_BUSY"):
                 raise
             connection.execute("BEGIN EXCLUSIVE")
@@ -266,8 +268,9 @@ def _version(connection: sqlite3.Connection) -> int:
 
 def _stop_if_foreign(connection: sqlite3.Connection, path: Path | None) -> None:
     """Raise LedgerError for a database of somebody else, before anything in it is changed."""
-    mark = int(connection.execute("PRAGMA application_id").fetchone()[0])
     empty = connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone() is None
+    # read last: another process may make its tables just now, and writes the mark in the same commit
+    mark = int(connection.execute("PRAGMA application_id").fetchone()[0])
     if mark != APPLICATION and not (mark == 0 and empty):
         raise LedgerError(f"This is a database of another program ({path}).", hint=_ELSEWHERE, cost=_NOT_SENT)
 

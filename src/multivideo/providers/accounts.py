@@ -143,7 +143,8 @@ class Kling:
 
     An API key (`api_key`) works on the current protocol and, like the older pair of `access_key` and `secret_key`
     (extra `kling`), on the legacy one; each works in one region only. `unit_price` is what a unit of your resource pack
-    costs you, where that is not the list price; `slots` how many videos your pack lets run at once.
+    costs you, where that is not the list price. `slots` is how many videos of one model your pack lets run at once:
+    further ones wait here for their turn (None: Kling says itself when it is too many).
 
     Raises: InvalidRequest naming everything that is wrong.
     """

@@ -1,70 +1,85 @@
-"""Fetches a finished take to disk: streamed, hashed, whole or not at all."""
+"""Fetches a finished take to disk: streamed, hashed, gone on with where the line broke, whole or not at all."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
-from typing import BinaryIO
 
 from anyio import to_thread
-from attrs import frozen
+from attrs import define, evolve, field, frozen
 
-from ..errors import DownloadFailed, LedgerError, ProviderError
+from ..errors import DownloadFailed, ProviderError
 from ..wire import Asset, Resend, WireResponse
 from .carrier import CarrierFault, Incoming, Outgoing
+from .part_files import PartFile, remove_leftovers
+from .ranges import Edition
 from .retry import Outcome, StepKind, asked_wait
 from .sender import Channel, OnRetry, Sender, TryFailed
 
-__all__ = ["Fetched", "fetch", "keep"]
+__all__ = ["Alive", "Fetched", "fetch", "keep"]
 
 MOST_VIDEO_BYTES = 4 * 1024**3
-LIMIT_S = 900.0
+BEGIN_S = 900.0  # for an answer to begin: many downloads share few lines and take turns
+WINDOW_S = 60.0
+FLOOR_BYTES_PER_S = 1024  # below it a line that drips would hold a paid video for hours
+PROGRESS_BYTES = 64 * 1024  # a try that brought less further than any before has brought nothing
+
+Alive = Callable[[], Awaitable[None]]
 
 
 @frozen
 class Fetched:
-    """A take that lies whole beside its target, under a temporary name."""
+    """A take that lies whole beside its target, under a temporary name, and locked: nobody takes it for a leftover."""
 
     part: Path
     size_bytes: int
     sha256: str
+    _file: PartFile = field(eq=False, repr=False)
+
+    @classmethod
+    def of(cls, file: PartFile) -> Fetched:
+        """What was written to that file."""
+        return cls(file.path, file.size_bytes, file.sha256, file)
 
     def discard(self) -> None:
         """Remove the file; harmless after it was kept."""
-        self.part.unlink(missing_ok=True)
+        self._file.discard()
+
+    def rename(self, target: Path) -> None:
+        """Give the file its name. Raises: LedgerError."""
+        self._file.rename(target)
 
 
 async def fetch(
-    sender: Sender, channel: Channel, asset: Asset, folder: Path, on_retry: OnRetry | None = None
+    sender: Sender,
+    channel: Channel,
+    asset: Asset,
+    folder: Path,
+    name: str,
+    on_retry: OnRetry | None = None,
+    alive: Alive | None = None,
 ) -> Fetched:
     """The take, in a temporary file of that folder, flushed to the disk.
 
+    `name` says which take it is: what a killed process left of the same is removed first. `alive` is awaited before
+    each try and about once a minute while bytes come; what it raises ends the download.
+
     Raises: DownloadFailed, or LedgerError where the folder cannot be written.
     """
+    with sender.clock.working():
+        await to_thread.run_sync(remove_leftovers, folder, name)
     if asset.file is not None:
-        return await _adopted(sender, channel, asset.file, folder)
-
-    async def once() -> Fetched:
-        request = channel.provider.download(asset)
-        try:
-            with sender.clock.fail_after(LIMIT_S):
-                async with sender.stream(channel, request) as (message, incoming):
-                    await _refuse_answer(sender, channel, message, incoming)
-                    return await _to_disk(sender, channel, incoming, folder)
-        except TimeoutError:
-            raise TryFailed(Outcome.LOST, _failed(channel, f"it was not whole after {LIMIT_S:.0f} s")) from None
-
+        return await _adopted(sender, channel, asset.file, PartFile.create(folder, name))
+    download = _Download(sender, channel, asset, folder, name, alive)
     try:
-        return await sender.persist(once, StepKind.DOWNLOAD, Resend.ALWAYS, on_retry)
-    except (DownloadFailed, LedgerError):
+        return await sender.persist(channel, download.once, StepKind.DOWNLOAD, Resend.ALWAYS, on_retry)
+    except BaseException as error:
+        if download.part is not None:
+            download.part.discard()
+        if isinstance(error, ProviderError) and not isinstance(error, DownloadFailed):
+            raise _failed(channel, error.what.rstrip(".")) from None
         raise
-    except ProviderError as error:
-        raise _failed(channel, error.what.rstrip(".")) from None
 
 
 async def keep(sender: Sender, fetched: Fetched, target: Path) -> None:
@@ -74,125 +89,175 @@ async def keep(sender: Sender, fetched: Fetched, target: Path) -> None:
     """
     try:
         with sender.clock.working():
-            await to_thread.run_sync(_rename, fetched.part, target)
+            await to_thread.run_sync(fetched.rename, target)
     finally:
         fetched.discard()
 
 
-async def _refuse_answer(sender: Sender, channel: Channel, message: Outgoing, incoming: Incoming) -> None:
-    """Raise where the answer is no video at all, before a byte is written."""
-    kind = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if incoming.status != 200:
-        head = bytearray()
+@define(eq=False)
+class _Download:
+    """One take on its way, over as many tries as it needs: what came stays, and the next asks for the rest."""
+
+    sender: Sender
+    channel: Channel
+    asset: Asset
+    folder: Path
+    name: str
+    alive: Alive | None
+    part: PartFile | None = None
+    edition: Edition = field(factory=Edition)
+    ranges: bool = True
+    furthest: int = 0
+
+    async def once(self) -> Fetched:
+        """One try. Raises: TryFailed, which says whether it brought a part of the whole; LedgerError."""
+        try:
+            return await self._try()
+        except TryFailed as failed:
+            failed.progress = self._progressed()
+            raise
+
+    def _progressed(self) -> bool:
+        """Whether more is kept for the next try than ever before: a large file over a bad line ends some day."""
+        kept = self.part.size_bytes if self.part is not None and self._rest() else 0
+        if kept - self.furthest < PROGRESS_BYTES:
+            return False
+        self.furthest = 0
+        return True
+
+    def _rest(self) -> dict[str, str]:
+        return self.edition.rest(self.part.size_bytes) if self.part is not None and self.ranges else {}
+
+    async def _try(self) -> Fetched:
+        rest = self._rest()
+        request = self.channel.provider.download(self.asset)
+        request = evolve(request, headers={"accept": "*/*", **request.headers, **rest})
+        if self.alive is not None:
+            await self.alive()
+        async with AsyncExitStack() as stack:
+            try:
+                with self.sender.clock.fail_after(BEGIN_S):
+                    stream = self.sender.stream(self.channel, request)
+                    message, incoming = await stack.enter_async_context(stream)
+                    await self._refuse_answer(message, incoming, asked=bool(rest))
+            except TimeoutError:
+                raise self._lost(f"no answer within {BEGIN_S:.0f} s") from None
+            part = self._begin(incoming)
+            await self._read(incoming, part)
+        with self.sender.clock.working():
+            await to_thread.run_sync(part.flush)
+        return Fetched.of(part)
+
+    async def _refuse_answer(self, message: Outgoing, incoming: Incoming, *, asked: bool) -> None:
+        """Raise where the answer is no video at all, before a byte is written; `asked`: for the rest of one."""
+        status = incoming.status
+        if asked and status in {206, 416}:
+            return
+        if status != 200:
+            body = message.masked(await _head(incoming))
+            error = self.channel.provider.refusal(WireResponse(status, incoming.headers, body))
+            failed = _failed(self.channel, error.what.rstrip(".") if error else f"its address answered {status}")
+            failed.retry_after = asked_wait(incoming.headers, self.sender.clock.wall())
+            # 404 and 410, as 403, may be an address that is over: its vendor knows whether there is another
+            passing = status in {408, 425, 429} or status >= 500
+            raise TryFailed(Outcome.FAULTY if passing else Outcome.REFUSED, failed)
+        kind = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind.startswith("text/") or kind.endswith(("json", "xml")):
+            raise self._faulty(f"its address answered {kind} instead of a video")
+
+    def _begin(self, incoming: Incoming) -> PartFile:
+        """The file to write to, where the answer's first byte belongs. Raises: TryFailed."""
+        part = self.part
+        if part is not None and incoming.status != 200:
+            edition = self.edition.continued(part.size_bytes, incoming.headers) if incoming.status == 206 else None
+            if edition is None:  # whoever names ranges wrongly once is not asked for one again
+                self.ranges = False
+                raise self._faulty("the rest of it is no longer to be had, or of another file")
+            self.edition = edition
+            return part
+        self.edition = Edition.of(incoming.headers)
+        self._refuse_size(self.edition.total or 0)
+        if part is None:
+            self.part = part = PartFile.create(self.folder, self.name)
+        else:
+            part.restart()
+        return part
+
+    async def _read(self, incoming: Incoming, part: PartFile) -> None:
+        """Write the body to its end. Raises: TryFailed, CarrierFault."""
         async with aclosing(incoming.chunks()) as chunks:
-            async for chunk in chunks:
-                head += chunk
-                if len(head) > 64 * 1024:
-                    break
-        body = message.masked(bytes(head))
-        error = channel.provider.refusal(WireResponse(incoming.status, incoming.headers, body))
-        failed = _failed(channel, error.what.rstrip(".") if error else f"its address answered {incoming.status}")
-        failed.retry_after = asked_wait(incoming.headers, sender.clock.wall())
-        passing = incoming.status in {404, 408, 425, 429} or incoming.status >= 500
-        raise TryFailed(Outcome.FAULTY if passing else Outcome.REFUSED, failed)
-    if kind.startswith("text/") or kind.endswith(("json", "xml")):
-        raise TryFailed(Outcome.FAULTY, _failed(channel, f"its address answered {kind} instead of a video"))
+            while not await self._ended(chunks, part):
+                if self.alive is not None:
+                    await self.alive()
+        total = self.edition.total
+        if total is not None and part.size_bytes > total:
+            self.ranges = False
+            raise self._faulty(f"{part.size_bytes} bytes came of a file of {total}")
+        if total is not None and part.size_bytes < total:
+            raise CarrierFault(f"{part.size_bytes} of {total} bytes came", sent=True)
+
+    async def _ended(self, chunks: AsyncGenerator[bytes, None], part: PartFile) -> bool:
+        """Write what comes for a while: whether it was the end. Raises: TryFailed where too little came."""
+        monotonic = self.sender.clock.monotonic
+        before, until = part.size_bytes, monotonic() + WINDOW_S
+        try:
+            with self.sender.clock.fail_after(2 * WINDOW_S):
+                async for chunk in chunks:
+                    self._refuse_size(part.size_bytes + len(chunk))
+                    part.write(chunk)
+                    if monotonic() >= until:
+                        break
+                else:
+                    return True
+        except TimeoutError:
+            raise self._lost(f"no byte came for {WINDOW_S:.0f} s") from None
+        if part.size_bytes - before < FLOOR_BYTES_PER_S * WINDOW_S:
+            raise self._lost(f"less than {FLOOR_BYTES_PER_S} bytes a second came for {WINDOW_S:.0f} s")
+        return False
+
+    def _refuse_size(self, size_bytes: int) -> None:
+        if size_bytes > MOST_VIDEO_BYTES:
+            failed = _failed(self.channel, f"it is larger than {MOST_VIDEO_BYTES} bytes")
+            failed.retryable = False  # it will be as large the next time, and each time costs its bytes
+            raise TryFailed(Outcome.REFUSED, failed)
+
+    def _lost(self, what: str) -> TryFailed:
+        return TryFailed(Outcome.LOST, _failed(self.channel, what))
+
+    def _faulty(self, what: str) -> TryFailed:
+        return TryFailed(Outcome.FAULTY, _failed(self.channel, what))
 
 
-async def _to_disk(sender: Sender, channel: Channel, incoming: Incoming, folder: Path) -> Fetched:
-    part, out = _temporary(folder)
-    size, digest = 0, hashlib.sha256()
-    try:
-        async with aclosing(incoming.chunks()) as chunks:
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > MOST_VIDEO_BYTES:
-                    what = f"it is larger than {MOST_VIDEO_BYTES} bytes"
-                    raise TryFailed(Outcome.REFUSED, _failed(channel, what))
-                digest.update(chunk)
-                with _writing(folder):
-                    out.write(chunk)
-        promised = incoming.headers.get("content-length", "")
-        if promised.isdecimal() and int(promised) != size:
-            raise CarrierFault(f"{size} of {promised} bytes came", sent=True)
-        with _writing(folder), sender.clock.working():
-            await to_thread.run_sync(_flush, out)
-    except BaseException:
-        with suppress(OSError):  # a full disk says so once more
-            out.close()
-        part.unlink(missing_ok=True)
-        raise
-    return Fetched(part, size, digest.hexdigest())
+async def _head(incoming: Incoming) -> bytes:
+    """The beginning of a refusal, as far as anybody reads it."""
+    head = bytearray()
+    async with aclosing(incoming.chunks()) as chunks:
+        async for chunk in chunks:
+            head += chunk
+            if len(head) > 64 * 1024:
+                break
+    return bytes(head)
 
 
-def _flush(out: BinaryIO) -> None:
-    with out:
-        out.flush()
-        os.fsync(out.fileno())
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Around what touches the disk, and nothing that touches the network, whose errors look alike."""
-    try:
-        yield
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-
-
-def _temporary(folder: Path) -> tuple[Path, BinaryIO]:
-    part = folder / f".multivideo-{secrets.token_hex(8)}.part"
-    with _writing(folder):
-        return part, part.open("xb")
-
-
-async def _adopted(sender: Sender, channel: Channel, file: Path, folder: Path) -> Fetched:
+async def _adopted(sender: Sender, channel: Channel, file: Path, part: PartFile) -> Fetched:
     """A copy of a file that came inside an answer; the file itself is its owner's, who may want it once more."""
-    part, out = _temporary(folder)
     try:
         with sender.clock.working():
-            return await to_thread.run_sync(_copy, channel, file, part, out)
+            await to_thread.run_sync(_copy, channel, file, part)
     except BaseException:  # asyncio's own cancel does not wait for the thread, which goes on with a closed file
-        with suppress(OSError):
-            out.close()
-        part.unlink(missing_ok=True)
+        part.discard()
         raise
+    return Fetched.of(part)
 
 
-def _copy(channel: Channel, file: Path, part: Path, out: BinaryIO) -> Fetched:
+def _copy(channel: Channel, file: Path, part: PartFile) -> None:
     try:
-        source = file.open("rb")
+        with file.open("rb") as source:
+            while block := source.read(1024 * 1024):
+                part.write(block)
     except OSError as error:
         raise _failed(channel, f"the file that came inside its answer is gone ({error.strerror})") from None
-    with source, _writing(part.parent):
-        with out:
-            shutil.copyfileobj(source, out, 1024 * 1024)
-            size = out.tell()
-            _flush(out)
-        with part.open("rb") as done:
-            sha256 = hashlib.file_digest(done, "sha256").hexdigest()
-    return Fetched(part, size, sha256)
-
-
-def _rename(part: Path, target: Path) -> None:
-    with _writing(target.parent):
-        part.replace(target)
-    if os.name == "posix":
-        with suppress(OSError):  # some network file systems cannot flush a folder; the file is there all the same
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-
-
-def _unwritable(folder: Path, error: OSError) -> LedgerError:
-    return LedgerError(
-        f"The video could not be written to {folder} ({error.strerror}).",
-        field="save_to",
-        hint="make room or choose another folder; resume error.ref to fetch it again without paying",
-        charged="yes",
-    )
+    part.flush()
 
 
 def _failed(channel: Channel, what: str) -> DownloadFailed:

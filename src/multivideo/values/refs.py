@@ -73,6 +73,8 @@ class AttemptRef:
     """Whether the price stood in the vendor's own list then."""
     price_micro_usd: int | None = None
     """What it costs where the vendor does not say; None: what is held, which may be more than the list price."""
+    segment: int = 1
+    """The part of the job's plan that it makes, from 1."""
 
 
 @frozen

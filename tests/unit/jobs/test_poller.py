@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multivideo.clock import VirtualClock
-from multivideo.errors import AuthenticationFailed, MultiVideoError, ProviderUnavailable
+from multivideo.errors import AuthenticationFailed, MultiVideoError, RateLimited
 from multivideo.jobs import poller as poller_module
-from multivideo.jobs.poller import Poller, pace
+from multivideo.jobs.line import Line
+from multivideo.jobs.poller import Poller
+from multivideo.jobs.schedule import pace
 from multivideo.transport.carrier import Outgoing
 from multivideo.transport.sender import Retry
 from multivideo.wire import JobState, JobStatus
@@ -30,7 +32,7 @@ def asked_ids(message: Outgoing) -> list[str]:
 class Vendor:
     """A vendor over a fake carrier: notes when it was asked for which jobs; some of them it may not know."""
 
-    def __init__(self, *, batches: bool = True) -> None:
+    def __init__(self, *, batches: bool = True, rate: float | None = None) -> None:
         self.clock = VirtualClock()
         self.asked: list[tuple[float, list[str]]] = []
         self.unknown: set[str] = set()
@@ -38,7 +40,7 @@ class Vendor:
         self.at_once = self.most_at_once = 0
         self.carrier = ScriptedCarrier([self._answer], clock=self.clock)
         toy = Toy(batches=batches)
-        self.poller = Poller(sender(self.carrier, self.clock), channel(toy), self.clock)
+        self.poller = Poller(sender(self.carrier, self.clock), channel(toy), self.clock, rate)
         self.answers: dict[str, JobStatus | MultiVideoError] = {}
 
     async def _answer(self, message: Outgoing) -> Any:
@@ -239,7 +241,7 @@ async def test_a_job_whose_looks_fail_does_not_hold_up_the_others() -> None:
 
     async def by_job(message: Outgoing) -> Reply:
         [job] = asked_ids(message)
-        return said({}, 500) if job.startswith("bad") else said({"id": job, "state": "running"})
+        return said({}, 429) if job.startswith("bad") else said({"id": job, "state": "running"})
 
     vendor.acts = [by_job] * 2_000
     await look_all(vendor, [*[(f"bad-{number}", 1.0) for number in range(20)], ("good", 2)])
@@ -247,10 +249,10 @@ async def test_a_job_whose_looks_fail_does_not_hold_up_the_others() -> None:
     assert isinstance(vendor.answers["good"], JobStatus)
     bad = [answer for job, answer in vendor.answers.items() if job != "good"]
     assert len(bad) == 20
-    assert all(isinstance(answer, ProviderUnavailable) for answer in bad)
+    assert all(isinstance(answer, RateLimited) for answer in bad)
 
 
-async def test_no_more_than_sixteen_requests_are_under_way_at_once() -> None:
+async def test_no_more_than_thirty_two_requests_are_under_way_at_once() -> None:
     vendor = Vendor(batches=False)
 
     async def slow(message: Outgoing) -> Reply:
@@ -259,7 +261,7 @@ async def test_no_more_than_sixteen_requests_are_under_way_at_once() -> None:
 
     vendor.acts = [slow] * 100
     await look_all(vendor, [(f"job-{number}", 1) for number in range(100)])
-    assert vendor.most_at_once == poller_module.AT_ONCE == 16
+    assert vendor.most_at_once == poller_module.AT_ONCE == 32
     assert len(vendor.answers) == 100
 
 
@@ -282,7 +284,7 @@ async def test_a_thousand_nudges_of_one_sleeping_job_are_one_look(batches: bool)
         await vendor.clock.sleep(10)
         for _ in range(1000):
             assert vendor.poller.nudge(ref("a"))
-        assert len(vendor.poller._heap) <= 2
+        assert len(vendor.poller._line._heap) <= 2
     await vendor.look("a", 50)
     assert vendor.asked == [(10.0, ["a"]), (60.0, ["a"])]
 
@@ -434,8 +436,8 @@ async def test_two_thousand_watchers_cost_a_bounded_amount_of_work_each(
 
         return count
 
-    monkeypatch.setattr(Poller, "_push", counted(Poller._push))
-    monkeypatch.setattr(Poller, "_waits", counted(Poller._waits))
+    monkeypatch.setattr(Line, "put", counted(Line.put))
+    monkeypatch.setattr(Line, "_counts", counted(Line._counts))
     await look_all(vendor, [(f"job-{number}", 1 + number % 40) for number in range(2000)])
     assert len(vendor.answers) == 2000
     assert len(vendor.asked) == (2000 if not batches else 40)
@@ -445,7 +447,7 @@ async def test_two_thousand_watchers_cost_a_bounded_amount_of_work_each(
 async def test_nothing_is_left_behind_once_all_are_told() -> None:
     vendor = Vendor()
     await look_all(vendor, [(f"job-{number}", number % 7) for number in range(50)])
-    assert vendor.poller._waiting == set()
+    assert vendor.poller._line.size == 0
     assert vendor.poller._leader is None
     await vendor.look("later", 3)
     assert isinstance(vendor.answers["later"], JobStatus)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -310,3 +311,5 @@ async def test_a_cancel_before_the_thread_has_begun_leaves_the_write_whole(filed
     await asyncio.wait([task])
     assert (returned, names(filed)) == (["a"], ["a"])
     assert task.cancelled() == (whose == "the task's")
+    del helpers, newest
+    gc.collect()  # here, and not in a later test, Python says of that helper that nobody waited for it

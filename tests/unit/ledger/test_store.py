@@ -143,6 +143,24 @@ def test_books_in_memory_end_with_a_fork() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_a_store_that_finds_itself_in_a_child_lets_the_parents_connections_be(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(path)
+    store.write(hold_one("parent"))
+    kept, mine, number = store._connection, Store(None), os.getpid()
+    mine.write(hold_one("a"))
+    monkeypatch.setattr(os, "getpid", lambda: number + 1)
+    assert names(store) == ["parent"]
+    store.write(hold_one("child"))
+    assert store._connection is not kept
+    assert kept is not None
+    assert kept.execute("SELECT COUNT(*) FROM jobs").fetchone() == (2,), "it is not closed"
+    with pytest.raises(LedgerError, match="after a fork"):
+        names(mine)
+    mine.close()
+
+
 FIRST = """
 import sys
 from pathlib import Path

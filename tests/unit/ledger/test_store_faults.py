@@ -17,7 +17,8 @@ import pytest
 from books import NOW_MS, hold, hold_one, micro, names, pay_one, proof
 from multivideo.errors import LedgerError
 from multivideo.ledger import book, sql
-from multivideo.ledger.store import APPLICATION, Store
+from multivideo.ledger import store as store_module
+from multivideo.ledger.store import APPLICATION, Db, Store
 
 
 @pytest.fixture
@@ -305,3 +306,72 @@ def test_more_than_64_bits_are_refused_and_not_rounded() -> None:
     with pytest.raises(LedgerError, match="would pass what the books can hold"):
         store.write(lambda db: book.fund(db, micro(most), "twice", now_ms=NOW_MS, live=True))
     assert store.write(lambda db: book.balance(db, book.WALLET)).micro_usd == most
+
+
+def test_work_that_lost_the_whole_commit_is_an_error_of_all(path: Path) -> None:
+    store = Store(path)
+
+    def lost(db: Db) -> None:
+        hold(db, "b")
+        db.all("ROLLBACK")  # as SQLite does by itself where the disk fails
+        raise ValueError("no room")
+
+    with pytest.raises(ValueError, match="no room"):
+        store.write_all([lambda db: hold(db, "a"), lost])
+    assert names(store) == []
+    store.write(hold_one("c"))
+    assert names(store) == ["c"]
+
+
+def test_what_another_process_has_made_meanwhile_is_not_made_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paid(path)
+    version = store_module._version
+    seen = iter([len(sql.MIGRATIONS), 0])  # by who looks for a newer one, and by who then comes second
+    monkeypatch.setattr(store_module, "_version", lambda connection: next(seen, version(connection)))
+    store = Store(path)
+    store.write(hold_one("new"))
+    assert len(names(store)) == 4
+    assert proof(store) == []
+
+
+def test_books_that_another_process_makes_between_two_looks_are_not_taken_for_foreign_ones(path: Path) -> None:
+    class Slow:
+        def __init__(self) -> None:
+            path.parent.mkdir(parents=True)
+            self.connection = sqlite3.connect(path, isolation_level=None)
+
+        def execute(self, statement: str) -> list[tuple[object, ...]]:
+            seen = Rows(self.connection.execute(statement).fetchall())
+            if path.stat().st_size == 0:
+                paid(path, 1)
+            return seen
+
+    class Rows(list[tuple[object, ...]]):
+        def fetchone(self) -> tuple[object, ...] | None:
+            return self[0] if self else None
+
+    slow = Slow()
+    store_module._stop_if_foreign(slow, path)  # type: ignore[arg-type] # only what it asks of a connection
+    slow.connection.close()
+    assert len(names(Store(path))) == 1
+
+
+def test_a_schema_that_cannot_be_written_is_taken_back_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "TRIGGERS", "CREATE TRIGGER nonsense;\nEND")
+    with pytest.raises(LedgerError, match="cannot be used"):
+        Store(path).write(hold_one("a"))
+    monkeypatch.undo()
+    store = Store(path)
+    store.write(hold_one("a"))
+    assert proof(store) == []
+
+
+def test_a_file_that_can_be_no_log_ahead_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stubborn:
+        def execute(self, statement: str) -> None:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorname = "SQLITE_IOERR"
+            raise error
+
+    with pytest.raises(sqlite3.OperationalError, match="disk"):
+        store_module._log_ahead(Stubborn())  # type: ignore[arg-type] # only what it asks of a connection

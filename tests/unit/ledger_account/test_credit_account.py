@@ -184,6 +184,19 @@ def test_the_same_scope_and_period_is_the_same_budget_with_a_new_amount(books: B
     assert books.credits.budgets() == {two: mv.usd("5")}
 
 
+def test_a_budget_is_taken_away_by_itself_or_by_its_id(books: Books) -> None:
+    one, two = books.credits.budget(mv.usd("3")), books.credits.budget(mv.usd("4"), period="month")
+    books.send("a")
+    books.credits.remove_budget(one)
+    assert books.credits.budgets() == {two: mv.usd("2")}
+    with pytest.raises(mv.InvalidRequest, match="month"):
+        books.credits.remove_budget(one.id)
+    books.credits.remove_budget("month")
+    assert (books.credits.budgets(), books.credits.held) == ({}, mv.usd("2"))
+    books.send("b", "50")
+    books.credits.verify()
+
+
 def test_budgets_of_other_scopes_have_other_names(books: Books) -> None:
     scopes: list[dict[str, Any]] = [
         {},
@@ -260,17 +273,18 @@ def test_a_statement_has_every_line_with_all_that_is_known_of_it(november: Books
     assert [row.kind for row in (hold, settle, release)] == ["hold", "settle", "release"]
     assert (settle.time, settle.amount, settle.certainty) == (FIRST, mv.usd("1.60"), "derived")
     assert (settle.model, settle.provider, settle.brief) == ("veo-3.1", "vertex", "environment")
-    assert (settle.job, settle.attempt, settle.vendor_id) == ("job-a", "a", "task-a")
+    assert (settle.job, settle.segment, settle.attempt, settle.vendor_id) == ("job-a", 1, "a", "task-a")
     assert (settle.tags, settle.debit, settle.credit) == ({"project": "coast"}, "spent:vertex", "held")
     fund = list(statement)[-1]
     assert (fund.kind, fund.amount, fund.note, fund.job, fund.tags) == ("fund", mv.usd("50"), "November", None, {})
+    assert (fund.segment, list(fund.plain())[9:12]) == (None, ["job", "segment", "attempt"])
 
 
 def test_a_statement_prints_as_a_table(november: Books) -> None:
     head, first, *_ = str(november.credits.statement()).splitlines()
     assert head.split("  ")[0] == "time (UTC)"
     assert first.split() == [
-        *("2026-11-01", "09:00:00", "hold", "2.00", "USD", "veo-3.1", "vertex", "job-a", "a", "task-a"),
+        *("2026-11-01", "09:00:00", "hold", "2.00", "USD", "veo-3.1", "vertex", "job-a", "1", "a", "task-a"),
         "project=coast",
     ]
     assert repr(november.credits.statement()) == (
@@ -290,7 +304,7 @@ def test_a_long_vendor_id_is_short_in_the_table_and_whole_in_the_row(books: Book
     books.store.write(lambda db: book.accept(db, "a", name, now_ms=0))
     statement = books.credits.statement()
     assert [row.vendor_id for row in statement] == [name]
-    assert str(statement).endswith("  a        42")
+    assert str(statement).endswith("  1        a        42")
 
 
 def test_a_note_of_two_lines_stays_one_row_of_the_table(books: Books) -> None:
@@ -412,6 +426,29 @@ def test_the_word_that_it_was_charged_settles_the_hold_as_reported(books: Books)
     assert str(books.credits.statement()).endswith("on the bill (by ops)")
 
 
+def test_the_amount_of_the_bill_counts_and_not_the_hold(books: Books) -> None:
+    books.send("less")
+    books.send("more")
+    for name, amount in {"less": "1.25", "more": "2.50"}.items():
+        books.lose(name)
+        books.credits.resolve(name, outcome="charged", amount=mv.usd(amount), by="ops", note="on the bill")
+    assert (books.credits.held, books.credits.spent(), books.credits.balance) == (ZERO, mv.usd("3.75"), mv.usd("-3.75"))
+    told = [(row.kind, row.amount, row.by) for row in books.credits.statement() if row.note == "on the bill"]
+    assert told == [
+        ("settle", mv.usd("1.25"), "ops"),
+        ("release", mv.usd("0.75"), "ops"),
+        ("settle", mv.usd("2"), "ops"),
+        ("overage", mv.usd("0.50"), "ops"),
+    ]
+
+
+def test_a_hold_that_was_given_back_by_hand_says_so_in_the_statement(books: Books) -> None:
+    books.send("a")
+    books.lose("a")
+    books.credits.resolve("a", outcome="not_charged", by="ops", note="not in the console")
+    assert str(books.credits.statement()).endswith("not in the console (by ops)")
+
+
 @pytest.mark.parametrize(("outcome", "cost"), [("charged", "1"), ("not_charged", "0")])
 def test_a_cost_that_was_assumed_can_be_confirmed_or_taken_back(books: Books, outcome: Any, cost: str) -> None:
     books.spend("a", "1", "assumed")
@@ -449,6 +486,19 @@ def test_every_wrong_field_is_named_at_once_and_nothing_is_written(tmp_path: Pat
     with pytest.raises(mv.InvalidRequest) as error:
         account.resolve(7, outcome="maybe", by=" ", note=None)
     assert problems(error) == ["attempt_id", "outcome", "by", "note"]
+    with pytest.raises(mv.InvalidRequest) as error:
+        account.resolve("a", outcome="charged", amount=1.5, by="ops", note="seen")
+    assert problems(error) == ["attempt_id", "amount"]
+    with pytest.raises(mv.InvalidRequest) as error:
+        account.resolve("a", outcome="charged", amount=ZERO, by="ops", note="seen")
+    assert problems(error) == ["attempt_id", "amount"]
+    for amount in (mv.usd("1"), 7):
+        with pytest.raises(mv.InvalidRequest, match='outcome="charged"') as error:
+            account.resolve("a", outcome="not_charged", amount=amount, by="ops", note="seen")
+        assert problems(error) == ["attempt_id", "amount"]
+    with pytest.raises(mv.InvalidRequest, match="there is none") as error:
+        account.remove_budget("month")
+    assert problems(error) == ["budget"]
     with pytest.raises(mv.InvalidRequest) as error:
         account.refund("a", mv.usd("0"), note="")
     assert problems(error) == ["attempt_id", "amount", "note"]

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import datetime as dt
 import logging
+import os
 import socket
 import ssl
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
 import pytest
+import trustme
+from attrs import define, evolve, field
 
 from multivideo.errors import InvalidRequest
-from multivideo.transport.carrier import CarrierFault, Outgoing
-from multivideo.transport.http import HttpCarrier, multipart
+from multivideo.transport.carrier import CarrierFault, Outgoing, Reach
+from multivideo.transport.guard import BadAddress
+from multivideo.transport.http import HttpCarrier, Limits, _Line, multipart
 from multivideo.wire import Part
 from raw_server import Authority, Line, Wire, serving, tunnel
 
@@ -31,8 +37,10 @@ def authority() -> Authority:
 
 
 @asynccontextmanager
-async def opened(proxy: str | None = None, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[HttpCarrier]:
-    carrier = HttpCarrier(proxy=proxy, ssl_context=ssl_context or ssl.create_default_context())
+async def opened(
+    proxy: str | None = None, ssl_context: ssl.SSLContext | None = None, **other: Any
+) -> AsyncIterator[HttpCarrier]:
+    carrier = HttpCarrier(proxy=proxy, ssl_context=ssl_context or ssl.create_default_context(), **other)
     try:
         yield carrier
     finally:
@@ -40,11 +48,11 @@ async def opened(proxy: str | None = None, ssl_context: ssl.SSLContext | None = 
 
 
 def post(url: str, **headers: str) -> Outgoing:
-    return Outgoing("POST", url, {**HEADERS, **headers}, BODY, paid=True)
+    return Outgoing("POST", url, {**HEADERS, **headers}, BODY, paid=True, reach=Reach.ANYWHERE)
 
 
 def get(url: str) -> Outgoing:
-    return Outgoing("GET", url, HEADERS)
+    return Outgoing("GET", url, HEADERS, reach=Reach.ANYWHERE)
 
 
 async def ask(carrier: HttpCarrier, message: Outgoing) -> bytes:
@@ -376,3 +384,229 @@ async def test_the_library_still_logs_for_others(caplog: pytest.LogCaptureFixtur
             await other.get(f"http://127.0.0.1:{wire.port}/")
     assert ours == 0
     assert [record for record in caplog.records if "receive_response_headers.complete" in record.getMessage()]
+
+
+@define
+class Names:
+    """A directory that a test writes; it counts the questions."""
+
+    found: Sequence[str]
+    asked: list[str] = field(factory=list)
+
+    async def __call__(self, host: str) -> Sequence[str]:
+        self.asked.append(host)
+        return self.found
+
+
+async def test_a_name_is_looked_up_once_and_its_connection_is_kept() -> None:
+    names = Names(["127.0.0.1"])
+    async with serving(answer_all) as wire, opened(resolve=names) as carrier:
+        for _ in range(3):
+            assert await ask(carrier, get(f"http://vendor.example:{wire.port}/jobs/1")) == b"{}"
+    assert (names.asked, wire.connections) == (["vendor.example"], 1)
+    assert all(f"Host: vendor.example:{wire.port}\r\n".encode() in request for request in wire.requests)
+
+
+async def test_each_paid_request_looks_its_name_up_anew() -> None:
+    names = Names(["127.0.0.1"])
+    async with serving(answer_all) as wire, opened(resolve=names) as carrier:
+        for _ in range(2):
+            await ask(carrier, post(f"http://vendor.example:{wire.port}/jobs"))
+    assert (len(names.asked), wire.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("message", [get, post])
+async def test_the_next_address_is_tried_where_one_takes_no_connection_and_the_good_one_is_first_next_time(
+    message: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, asked = list[str](), _Line.ask
+
+    async def told(line: _Line, request: httpx.Request, address: str, connect_s: float) -> httpx.Response:
+        tried.append(address)
+        return await asked(line, request, address, connect_s)
+
+    monkeypatch.setattr(_Line, "ask", told)
+    names = Names(["127.0.0.3", "127.0.0.2", "127.0.0.1"])
+    async with serving(answer_all) as wire, opened(resolve=names) as carrier:
+        url = f"http://vendor.example:{wire.port}/jobs"
+        assert await ask(carrier, message(url)) == b"{}"
+        assert tried == names.found
+        assert await ask(carrier, post(url)) == b"{}"
+        assert tried == [*names.found, "127.0.0.1"]
+    assert len(wire.requests) == 2
+
+
+async def test_after_the_request_left_no_other_address_is_tried() -> None:
+    async def swallow(line: Line) -> None:
+        await line.request()
+
+    names = Names(["127.0.0.1", "127.0.0.1", "127.0.0.2"])
+    async with serving(swallow) as wire, opened(resolve=names) as carrier:
+        assert (await fault(carrier, post(f"http://vendor.example:{wire.port}/jobs"))).sent is True
+    assert (wire.connections, len(wire.requests)) == (1, 1)
+
+
+async def test_where_no_address_takes_a_connection_nothing_was_sent() -> None:
+    async with opened(resolve=Names(["127.0.0.1", "::1", "127.0.0.2"])) as carrier:
+        broken = await fault(carrier, post(f"http://vendor.example:{free_port()}/jobs"))
+    assert (broken.sent, broken.what) == (False, "no connection")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254"])
+@pytest.mark.parametrize("reach", [Reach.PUBLIC, Reach.HOME])
+async def test_a_vendors_address_whose_name_leads_inside_is_refused_before_anything_is_connected(
+    address: str, reach: Reach
+) -> None:
+    async with serving(answer_all) as wire, opened(resolve=Names([address])) as carrier:
+        message = evolve(get(f"http://files.example:{wire.port}/secret"), reach=reach)
+        if (address, reach) == ("127.0.0.1", Reach.HOME):  # a provider on this machine keeps its files there too
+            assert await ask(carrier, message) == b"{}"
+            return
+        with pytest.raises(BadAddress) as caught:
+            await ask(carrier, message)
+    assert wire.connections == 0
+    assert "example" not in str(caught.value)
+
+
+async def test_a_name_that_changes_its_address_after_the_check_is_asked_at_the_checked_one() -> None:
+    class Rebinding(Names):
+        async def __call__(self, host: str) -> Sequence[str]:
+            await super().__call__(host)
+            return ["127.0.0.1"] if len(self.asked) == 1 else ["10.0.0.1"]
+
+    names = Rebinding([])
+    async with serving(answer_all) as wire, opened(resolve=names) as carrier:
+        message = evolve(get(f"http://files.example:{wire.port}/clip"), reach=Reach.HOME)
+        assert await ask(carrier, message) == b"{}"
+        await carrier.aclose()
+        with pytest.raises(BadAddress):
+            await ask(carrier, message)
+    assert (len(names.asked), wire.connections) == (2, 1)
+
+
+async def test_the_certificate_must_be_that_of_the_name_and_not_of_the_address(authority: Authority) -> None:
+    async with serving(answer_all, authority.server()) as wire:
+        async with opened(ssl_context=authority.client(), resolve=Names(["127.0.0.1"])) as carrier:
+            assert await ask(carrier, get(f"https://vendor.example:{wire.port}/")) == b"{}"
+            assert await ask(carrier, post(f"https://vendor.example:{wire.port}/")) == b"{}"
+            # the certificate is good for the address itself, but this name is another host
+            for message in (get, post):
+                broken = await fault(carrier, message(f"https://other.example:{wire.port}/"))
+                assert (broken.sent, broken.what) == (False, "no connection")
+    assert len(wire.requests) == 2
+
+
+async def test_the_server_is_told_the_name_when_encryption_begins(authority: Authority) -> None:
+    told = list[str | None]()
+    context = authority.server()
+    context.sni_callback = lambda _, name, __: told.append(name)
+    async with serving(answer_all, context) as wire:
+        async with opened(ssl_context=authority.client(), resolve=Names(["127.0.0.1"])) as carrier:
+            await ask(carrier, get(f"https://vendor.example:{wire.port}/"))
+    assert told == ["vendor.example"]
+
+
+async def test_a_certificate_that_has_run_out_sent_nothing() -> None:
+    authority = trustme.CA()
+    server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    authority.issue_cert("127.0.0.1", not_after=yesterday).configure_cert(server)
+    authority.configure_trust(client)
+    async with serving(answer_all, server) as wire, opened(ssl_context=client) as carrier:
+        assert (await fault(carrier, post(f"https://127.0.0.1:{wire.port}/jobs"))).sent is False
+    assert wire.requests == []
+
+
+async def test_names_that_lead_to_one_server_share_no_connection(authority: Authority) -> None:
+    async with serving(answer_all, authority.server()) as wire:
+        async with opened(ssl_context=authority.client(), resolve=Names(["127.0.0.1"])) as carrier:
+            await ask(carrier, get(f"https://vendor.example:{wire.port}/"))
+            await ask(carrier, get(f"https://127.0.0.1:{wire.port}/"))
+            assert wire.connections == 2
+            assert (await fault(carrier, get(f"https://other.example:{wire.port}/"))).sent is False
+    assert len(wire.requests) == 2
+
+
+async def test_behind_a_proxy_names_are_not_looked_up_here_but_written_addresses_are_checked() -> None:
+    names = Names([])
+    async with serving(answer_all) as proxy, opened(f"http://127.0.0.1:{proxy.port}", resolve=names) as carrier:
+        assert await ask(carrier, evolve(get("http://files.example/clip"), reach=Reach.PUBLIC)) == b"{}"
+        for host in ("10.0.0.1", "127.0.0.1", "[64:ff9b::7f00:1]", "metadata.google.internal"):
+            with pytest.raises(BadAddress):
+                await ask(carrier, evolve(get(f"http://{host}/clip"), reach=Reach.PUBLIC))
+    assert names.asked == []
+    assert [request.split(b" ")[1] for request in proxy.requests] == [b"http://files.example/clip"]
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"])
+async def test_a_line_that_falls_silent_is_given_up_after_the_limit_for_reading(sent: bytes) -> None:
+    async def silent(line: Line) -> None:
+        await line.request()
+        await line.send(sent)
+        await line.request()
+
+    async with serving(silent) as wire, opened(limits=Limits(read_s=0.05)) as carrier:
+        broken = await fault(carrier, post(f"http://127.0.0.1:{wire.port}/jobs"))
+    assert (broken.sent, broken.what) == (True, "no byte came for 0.05 s")
+    assert len(wire.requests) == 1
+
+
+async def test_garbage_inside_an_encrypted_answer_is_a_fault_of_the_line_and_may_have_been_sent(
+    authority: Authority,
+) -> None:
+    async def garble(line: Line) -> None:
+        await line.request()
+        await line.send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+        below = line.stream.extra(anyio.abc.SocketAttribute.raw_socket)
+        os.write(below.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+        await line.request()
+
+    async with serving(garble, authority.server()) as wire:
+        async with opened(ssl_context=authority.client()) as carrier:
+            assert (await fault(carrier, post(f"https://127.0.0.1:{wire.port}/jobs"))).sent is True
+            assert (await fault(carrier, get(f"https://127.0.0.1:{wire.port}/jobs"))).sent is True
+    assert len(wire.requests) == 2
+
+
+async def test_questions_share_a_few_lines_files_have_others_and_paid_requests_never_wait() -> None:
+    crowd, gate, arrived = 100, anyio.Event(), anyio.Event()
+
+    async def held(line: Line) -> None:
+        while True:
+            await line.request()
+            if len(wire.requests) == 32 + 16 + 3:
+                arrived.set()
+            await gate.wait()
+            await line.send(OK)
+
+    async with serving(held) as wire, opened() as carrier:
+        url = f"http://127.0.0.1:{wire.port}/"
+        async with anyio.create_task_group() as tasks:
+            for _ in range(crowd):
+                tasks.start_soon(ask, carrier, get(url))
+                tasks.start_soon(ask, carrier, evolve(get(url), long=True))
+            for _ in range(3):
+                tasks.start_soon(ask, carrier, post(url))
+            await arrived.wait()
+            assert wire.connections == 32 + 16 + 3
+            gate.set()
+    assert (wire.connections, len(wire.requests)) == (32 + 16 + 3, 2 * crowd + 3)
+
+
+async def test_one_who_was_cancelled_in_the_middle_of_an_answer_keeps_no_line_from_the_others() -> None:
+    async def half(line: Line) -> None:
+        while True:
+            await line.request()
+            await line.send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+            halves.set()
+
+    halves = anyio.Event()
+    async with serving(half) as wire, opened() as carrier:
+        url = f"http://127.0.0.1:{wire.port}/"
+        for _ in range(40):  # more than there are lines
+            halves = anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask, carrier, get(url))
+                await halves.wait()
+                tasks.cancel_scope.cancel()
+    assert wire.connections == 40

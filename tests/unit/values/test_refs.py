@@ -40,7 +40,8 @@ FIRST_FORMAT = (
 def test_a_reference_is_one_line_of_json_in_the_promised_format() -> None:
     assert REF.to_json() == FIRST_FORMAT.replace(
         '"file_seconds":8.0',
-        '"file_seconds":8.0,"file_audio":true,"watermark":false,"unit_prices":[],"listed":false,"price_micro_usd":null',
+        '"file_seconds":8.0,"file_audio":true,"watermark":false,"unit_prices":[],"listed":false,"price_micro_usd":null,'
+        '"segment":1',
     )
     assert JobRef.from_json(FIRST_FORMAT) == JobRef.from_json(REF.to_json()) == REF
 
