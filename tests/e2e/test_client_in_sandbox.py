@@ -533,7 +533,7 @@ def test_pictures_come_in_every_accepted_form(tmp_path: Path) -> None:
 async def test_a_download_that_failed_for_good_is_fetched_again_without_paying(
     sandbox: Sandbox, emulator: Emulator, tmp_path: Path, door: str, model: str
 ) -> None:
-    emulator.fault(door, download_html="@1*8")
+    emulator.fault(door, download_html="@1*32")
     async with sandbox() as client:
         with pytest.raises(mv.MultiVideoError) as caught:
             await client.generate(PROMPT, model=model, duration=4, save_to=tmp_path / "again.mp4")

@@ -15,6 +15,7 @@ from multivideo.files.boxes import NotAVideo, measure
 from multivideo.jobs.delivery import FETCH_LEASE_S
 from multivideo.sandbox import Emulator
 from multivideo.sandbox.render import Clip
+from multivideo.transport import download
 from multivideo.transport.download import fetch, keep
 from multivideo.transport.embedded import HOME
 from multivideo.transport.http import HttpCarrier
@@ -107,6 +108,17 @@ async def test_of_several_takes_only_the_missing_one_is_fetched_again(
     assert told == ["Downloaded", "Retried", "Downloaded", "Downloaded"]
     assert [take.path.name for take in video.takes] == ["a.mp4", "a-2.mp4", "a-3.mp4"]
     assert sorted(os.listdir(tmp_path)) == ["a-2.mp4", "a-3.mp4", "a.mp4"]
+
+
+async def test_a_file_that_is_too_large_is_not_asked_for_again(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "MOST_VIDEO_BYTES", 1000)
+    events: list[mv.Event] = []
+    async with sandbox() as client:
+        with pytest.raises(mv.DownloadFailed, match="larger than 1000 bytes"):
+            await client.generate(PROMPT, model="sora-2", duration=4, save_to=tmp_path / "a", on_event=events.append)
+    assert not looks(events)
 
 
 async def test_a_vendor_that_does_not_say_where_it_is_now_leaves_the_first_error(

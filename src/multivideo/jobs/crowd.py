@@ -16,6 +16,7 @@ __all__ = ["COVERED_S", "CROWD", "Crowd"]
 CROWD = 20  # so many jobs are looked at together; fewer cost less one by one
 REST = 1 / 30  # of their age, between two looks at a crowd
 LEAST_REST_S, MOST_REST_S = 1.0, 15.0
+AFTER_S = 0.25  # between the end of a round and the next
 COVERED_S = 10.0  # who waits for a job in a crowd hears that much later that it still runs
 OFF_S = 60.0  # after a look that failed or did not pay
 
@@ -103,7 +104,7 @@ class Crowd:
             pays = self.reading.pays
             self.places.end(self.reading, waiting)
         self.reading, self.ripe = None, []
-        self.at = max(self.at, now + LEAST_REST_S)
+        self.at = max(self.at, now + AFTER_S)
         if not pays:
             self.stop(now)
 

@@ -233,18 +233,18 @@ class Poller:
         return min(self._crowd.at, NOW if first is None else first.due)
 
     async def _act(self) -> None:
-        """Do what is due: first what was nudged, then a page or more of a round, then one by one."""
+        """Do what is due: what was nudged goes before the next pages of a round, what is late takes turns with them."""
         now = self.clock.monotonic()
         if not self._crowd.is_busy and now + _BLINK_S >= self._crowd.at:
             self._crowd.begin(list(self._line), now)
             self._put_off()
-        first = self._line.first()
         if self._crowd.can_batch:
             await self._ask()
-        elif self._crowd.reading is not None and (first is None or first.due != NOW):
+            return
+        first = self._line.first()
+        if self._crowd.reading is not None and (first is None or first.due != NOW):
             await self._read_on(self._crowd.reading)
-        elif first is not None and first.due <= now + _BLINK_S:
-            await self._give_turn()
+        await self._give_turn()
 
     def _put_off(self) -> None:
         """Have those whom rounds see to asked for later, and all of them at their own time where there are none."""
@@ -279,6 +279,8 @@ class Poller:
 
     async def _give_turn(self) -> None:
         """Give the one that is due first a place to ask for itself: who that is may change until there is one."""
+        if (first := self._line.first()) is None or first.due > self.clock.monotonic() + _BLINK_S:
+            return
         await self._pause()
         with ExitStack() as place:
             await self._limit.acquire()

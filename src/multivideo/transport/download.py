@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
@@ -122,7 +123,7 @@ class _Download:
         kept = self.part.size_bytes if self.part is not None and self._rest() else 0
         if kept - self.furthest < PROGRESS_BYTES:
             return False
-        self.furthest = 0
+        self.furthest = kept
         return True
 
     def _rest(self) -> dict[str, str]:
@@ -253,8 +254,7 @@ async def _adopted(sender: Sender, channel: Channel, file: Path, part: PartFile)
 def _copy(channel: Channel, file: Path, part: PartFile) -> None:
     try:
         with file.open("rb") as source:
-            while block := source.read(1024 * 1024):
-                part.write(block)
+            shutil.copyfileobj(source, part, 1024 * 1024)
     except OSError as error:
         raise _failed(channel, f"the file that came inside its answer is gone ({error.strerror})") from None
     part.flush()

@@ -169,12 +169,12 @@ class Sender:
                     unknown = error
                 if failed.progress:
                     began, tries = now, 1
-                paid_for = channel.condition.pays(failed.outcome)
+                paid_for = failed.progress or channel.condition.pays(failed.outcome)
                 failure = Failure(kind, resend, failed.outcome, tries, now - began, error.retry_after, paid_for)
                 wait_s = decide(failure, self.random)
                 if wait_s is None:  # a no to a later try says nothing of an earlier one whose answer was lost
                     raise unknown or error from None
-                taken = channel.condition.take(failed.outcome)
+                taken = 0 if failed.progress else channel.condition.take(failed.outcome)
                 raise _TryAgain(wait_s, error.what, failed.outcome is Outcome.THROTTLED) from None
             channel.condition.worked(kind, self.clock.monotonic(), taken)
             return found

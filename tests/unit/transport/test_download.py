@@ -184,8 +184,14 @@ async def test_a_take_that_is_too_large_is_left_and_told(
     monkeypatch.setattr(download, "MOST_VIDEO_BYTES", len(DATA))
     (await load([WHOLE], tmp_path)).discard()
     monkeypatch.setattr(download, "MOST_VIDEO_BYTES", len(DATA) - 1)
-    for act in (WHOLE, Reply(200, CHUNKS)):  # by what it promises, or by what comes
-        error, carrier = await fails([act], tmp_path)
+    pieces: list[int] = []
+
+    async def count() -> None:
+        pieces.append(len(list(tmp_path.iterdir())))
+
+    for headers, read in ((LENGTH, 0), ({}, len(CHUNKS))):  # by what it promises, or by what comes
+        error, carrier = await fails([Reply(200, CHUNKS, headers, pause=count)], tmp_path)
+        assert len(pieces) == read
         assert f"larger than {len(DATA) - 1} bytes" in error.what
         assert not error.retryable  # it would cost its bytes each time, and be as large
         assert len(carrier.seen) == 1

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -323,6 +324,7 @@ async def test_an_answer_that_is_left_early_closes_its_connection() -> None:
             assert await anext(chunks)
             await chunks.aclose()
         await wire.ended.wait()
+        assert not carrier._reading._idle
 
 
 async def test_closing_ends_every_connection_even_when_cancelled_and_a_later_request_opens_a_new_one() -> None:
@@ -446,6 +448,23 @@ async def test_after_the_request_left_no_other_address_is_tried() -> None:
     assert (wire.connections, len(wire.requests)) == (1, 1)
 
 
+async def test_a_failed_connection_of_which_the_request_is_said_to_have_begun_is_not_tried_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = list[str]()
+
+    async def broken(line: _Line, request: httpx.Request, address: str, connect_s: float) -> httpx.Response:
+        tried.append(address)
+        await request.extensions["trace"]("http11.send_request_headers.started", {"request": begun})
+        raise httpx.ConnectError("")
+
+    begun = SimpleNamespace(method=b"POST")
+    monkeypatch.setattr(_Line, "ask", broken)
+    async with opened(resolve=Names(["127.0.0.1", "127.0.0.2"])) as carrier:
+        assert (await fault(carrier, post("http://vendor.example/jobs"))).sent is True
+    assert tried == ["127.0.0.1"]
+
+
 async def test_where_no_address_takes_a_connection_nothing_was_sent() -> None:
     async with opened(resolve=Names(["127.0.0.1", "::1", "127.0.0.2"])) as carrier:
         broken = await fault(carrier, post(f"http://vendor.example:{free_port()}/jobs"))
@@ -551,12 +570,13 @@ async def test_a_line_that_falls_silent_is_given_up_after_the_limit_for_reading(
     assert len(wire.requests) == 1
 
 
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"])
 async def test_garbage_inside_an_encrypted_answer_is_a_fault_of_the_line_and_may_have_been_sent(
-    authority: Authority,
+    sent: bytes, authority: Authority
 ) -> None:
     async def garble(line: Line) -> None:
         await line.request()
-        await line.send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+        await line.send(sent)
         below = line.stream.extra(anyio.abc.SocketAttribute.raw_socket)
         os.write(below.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
         await line.request()
