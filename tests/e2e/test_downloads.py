@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from multivideo.jobs.delivery import FETCH_LEASE_S
 from multivideo.sandbox import Emulator
 from multivideo.sandbox.render import Clip
 from multivideo.transport import download
+from multivideo.transport.carrier import Incoming, Outgoing
 from multivideo.transport.download import fetch, keep
 from multivideo.transport.embedded import HOME
 from multivideo.transport.http import HttpCarrier
@@ -195,3 +197,30 @@ async def test_over_a_socket_that_breaks_the_rest_is_fetched(how: str, tmp_path:
     assert (tmp_path / "clip.mp4").read_bytes() == data
     assert os.listdir(tmp_path) == ["clip.mp4"]
     assert len(wire.requests) == wire.connections >= 2
+
+
+@pytest.mark.parametrize(("door", "model"), MODELS[:2])
+async def test_after_a_cut_only_the_rest_is_asked_for(
+    sandbox: Sandbox, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: str, model: str
+) -> None:
+    asked: list[tuple[str | None, int]] = []
+    emulator.fault(door, download_cut=True)
+    async with sandbox() as client:
+        carrier = client._driver.sender.carrier
+        really = carrier.open
+
+        @asynccontextmanager
+        async def opened(message: Outgoing) -> AsyncIterator[Incoming]:
+            async with really(message) as incoming:
+                if message.long:
+                    asked.append((message.headers.get("range"), incoming.status))
+                yield incoming
+
+        monkeypatch.setattr(carrier, "open", opened)
+        video = await client.generate(
+            PROMPT, model=model, duration=4, save_to=tmp_path / "clip.mp4", sidecar=False, resolution="720p"
+        )
+    assert video.check.ok
+    half = video.size_bytes // 2
+    assert asked == [(None, 200), (f"bytes={half}-", 206)]
+    assert os.listdir(tmp_path) == ["clip.mp4"]

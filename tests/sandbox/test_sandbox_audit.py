@@ -86,12 +86,15 @@ async def test_types_are_checked_before_the_model_and_references_after_it(call: 
     assert wrong(await call.openai(seconds="5", characters=[{"id": "char_1"}]))[2] == "seconds"
 
 
-async def test_a_range_holds_only_without_a_validator(call: Caller) -> None:
+async def test_a_range_holds_without_a_validator_and_with_that_of_the_file(call: Caller) -> None:
     path = f"{VIDEOS}/{(await call.openai()).json['id']}/content"
     await call.clock.sleep(60)
     part = await call("GET", path, headers={"Range": "Bytes=0-4"})
     assert (part.status, len(part.data)) == (206, 5)
     whole = await call("GET", path, headers={"Range": "bytes=0-4", "If-Range": '"of-another-day"'})
+    etag = part.reply.header("etag") or ""
+    same = await call("GET", path, headers={"Range": "bytes=0-4", "If-Range": etag})
+    assert (same.status, same.data, same.reply.header("etag")) == (206, part.data, etag)
     assert (whole.status, len(whole.data)) == (200, int(part.reply.header("content-range").rpartition("/")[2]))  # type: ignore[union-attr]
 
 

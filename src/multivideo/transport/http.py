@@ -85,7 +85,9 @@ class HttpCarrier:
         """Send and wait for the head of the answer."""
         boundary = _Boundary(message.method)
         with _told(boundary, self._limits):
-            request, key = _request(message, boundary, self._limits), origin(message.url)
+            request = _request(message, boundary, self._limits)
+            # one provider's own host may be private: its lines are not for what another vendor names
+            key = f"{message.reach.value} {origin(message.url)}"
         lines = self._paid if message.paid else self._long if message.long else self._reading
         line, whole = await lines.take(key), False
         try:
