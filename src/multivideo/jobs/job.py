@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -78,12 +77,14 @@ class Job:
     """Of a job of earlier: calls that were fetched and settled then, whose files are taken up again first."""
     wanted: int | None = field(default=None, repr=False)
     """Of a job of earlier: how many takes were ordered."""
-    _events: deque[Event] = field(factory=lambda: deque(maxlen=REPLAYED), repr=False)
+    _events: list[Event] = field(factory=list, repr=False)
     _sequence: int = field(default=0, repr=False)
     _on_event: Callable[[Event], Any] | None = field(default=None, repr=False)
     _told_trouble: bool = field(default=False, repr=False)
     _waited_out: bool = field(default=False, repr=False)
-    _turn: anyio.Lock = field(factory=anyio.Lock, repr=False)
+    _is_stepping: bool = field(default=False, repr=False)
+    _stepped: anyio.Event | None = field(default=None, repr=False)
+    """Of the step under way, where anybody else waits for its end."""
 
     @property
     def ref(self) -> JobRef:
@@ -159,6 +160,7 @@ class Job:
         self._sequence += 1
         event = kind(sequence=self._sequence, job_id=self.id, at=self._driver.sender.clock.wall(), **facts)
         self._events.append(event)
+        del self._events[:-REPLAYED]
         logger.debug("%s", kind.__name__.lower(), extra={"job_id": self.id, "sequence": self._sequence})
         if self._on_event is None:
             return
@@ -195,11 +197,18 @@ class Job:
         self._on_event = on_event
 
     async def _step(self, after: int | None = None) -> None:
-        """One step of the job by whoever has the turn; the others find it done when theirs comes."""
-        known = self._sequence if after is None else after
-        async with self._turn:
-            if self.state == "open" and self._sequence == known:
+        """One step of the job by whoever comes first; the others wait for its end."""
+        if self._is_stepping:
+            self._stepped = self._stepped or anyio.Event()
+            await self._stepped.wait()
+        elif self.state == "open" and after in {None, self._sequence}:
+            self._is_stepping = True
+            try:
                 await self._driver.step(self)
+            finally:
+                stepped, self._stepped, self._is_stepping = self._stepped, None, False
+                if stepped is not None:
+                    stepped.set()
 
     def _left(self) -> float:
         if self._waited_out or self.request is None or self.request.deadline is None:

@@ -8,6 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import anyio
 from attrs import define, field
 
 from ..errors import InvalidRequest, Problem
@@ -38,6 +39,7 @@ class EndedJob(Job):
     rows: tuple[AttemptRow, ...] = field(default=(), repr=False)
     files: tuple[Path, ...] = ()
     charge: Credits = ZERO
+    _turn: anyio.Lock = field(factory=anyio.Lock, repr=False)
 
     @property
     def ref(self) -> JobRef:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -43,15 +42,10 @@ class Account:
     async def live(self) -> None:
         self.alive += 1
 
-    @asynccontextmanager
-    async def submitting(self, *names: str) -> Any:
-        """Submits in this order, under way meanwhile."""
-        async with anyio.create_task_group() as tasks:
-            for name in names:
-                tasks.start_soon(self.submit, name)
-                await anyio.wait_all_tasks_blocked()
-            yield tasks
-            tasks.cancel_scope.cancel()
+    async def waiting(self, submits: int) -> None:
+        """Return as soon as so many wait for a place."""
+        while self.slots.waiting < submits:
+            await anyio.lowlevel.checkpoint()
 
 
 async def test_the_third_of_two_places_waits_until_one_is_free_and_the_first_comes_first() -> None:
@@ -66,9 +60,9 @@ async def test_the_third_of_two_places_waits_until_one_is_free_and_the_first_com
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(later, "c")
-        await anyio.lowlevel.checkpoint()
+        await account.waiting(1)
         tasks.start_soon(later, "d")
-        await anyio.lowlevel.checkpoint()
+        await account.waiting(2)
         assert (account.began, account.slots.taken) == (["a", "b"], 2)
         account.slots.leave("a")
         await account.clock.sleep(1)
@@ -106,10 +100,9 @@ async def test_who_is_cancelled_while_it_waits_leaves_its_turn_to_the_next() -> 
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(waits)
-        await anyio.lowlevel.checkpoint()
+        await account.waiting(1)
         tasks.start_soon(account.submit, "c")
-        await anyio.lowlevel.checkpoint()
-        assert account.slots.waiting == 2
+        await account.waiting(2)
         scope.cancel()
         await account.clock.sleep(0.1)
         assert account.slots.waiting == 1

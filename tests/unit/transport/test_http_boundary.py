@@ -503,6 +503,15 @@ async def test_a_name_that_changes_its_address_after_the_check_is_asked_at_the_c
     assert (len(names.asked), wire.connections) == (2, 1)
 
 
+async def test_the_line_to_a_users_own_host_is_not_for_an_address_that_a_vendor_names() -> None:
+    async with serving(answer_all) as wire, opened() as carrier:
+        message = get(f"http://127.0.0.1:{wire.port}/")
+        await ask(carrier, message)
+        with pytest.raises(BadAddress):
+            await ask(carrier, evolve(message, reach=Reach.PUBLIC))
+    assert len(wire.requests) == 1
+
+
 async def test_the_certificate_must_be_that_of_the_name_and_not_of_the_address(authority: Authority) -> None:
     async with serving(answer_all, authority.server()) as wire:
         async with opened(ssl_context=authority.client(), resolve=Names(["127.0.0.1"])) as carrier:
