@@ -77,11 +77,13 @@ class Driver:
         began = self.sender.clock.monotonic()
         job = Job(self.new_id(), self, request, plan, request.save_to, tags, began=began)
         job.listen(request.on_event)
-        await self._look_back(job)
         submitter = Submitter(self.sender, self.sites, self.home, self.journal, self._keep)
         try:
+            await self._look_back(job)
             await submitter.submit(job, plan)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, MultiVideoError) and not isinstance(error, InvalidRequest):
+                error.step = error.step or "reserve"
             await self.let_go(job)
             raise
         return job
@@ -173,7 +175,8 @@ class Driver:
             if job.state != "open":
                 self.journal.forget(job.id)
         except MultiVideoError as error:
-            error.ref = job.ref
+            error.ref, error.job_id = job.ref, error.job_id or job.id
+            error.step = error.step or StepKind.POLL.value
             raise
 
     async def _step(self, job: Job) -> None:
@@ -326,6 +329,7 @@ class Driver:
             attempt.ref.listed,
         )
         shares = shared(settled.amount, len(status.assets))
+        attempt.is_made = True
         try:
             for number in range(attempt.fetched, len(status.assets)):  # after a failed fetch only the rest is fetched
                 video = await self._take(job, attempt, status, number, evolve(settled, amount=shares[number]))
@@ -334,7 +338,9 @@ class Driver:
                 await job.tell(
                     Downloaded, path=str(video.path), size_bytes=video.size_bytes, sha256=video.sha256, segment=1
                 )
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, MultiVideoError):
+                error.step = error.step or StepKind.DOWNLOAD.value
             drop_files(attempt.status)
             attempt.status = None  # look again before the next fetch: for fresh addresses, or for the files once more
             raise
@@ -390,7 +396,7 @@ class Driver:
         if job.request is not None and repeats(error.what, job.request.prompt):  # the reader of a look knows no prompt
             error.reword(f"{ref.vendor.provider} ended the job ({kind}); what it said repeats the prompt.")
         error.job_id, error.attempt_id, error.provider = job.id, ref.attempt_id, ref.vendor.provider
-        error.charge = settled.amount
+        error.charge, error.step = settled.amount, StepKind.POLL.value
         error.charged = "no" if not settled.amount else "yes" if settled.certainty != "assumed" else "unknown"
         error.cost = f"{error.charged}, {settled.certainty}: {settled.amount}"
         await self._write_end(job, attempt, settled, AttemptState(kind))
@@ -430,9 +436,7 @@ class Driver:
     async def _finish(self, job: Job) -> None:
         """Every attempt has ended: one video with all its takes, or the first error."""
         if not job.takes:
-            job.error = job.shortfalls[0]
-            await job.tell(Failed, error=job.error)
-            return
+            return await self._fail(job, job.shortfalls[0])
         segments = job.plan.segments if job.plan is not None else ()
         ordered = job.wanted or sum(attempt.ref.samples for attempt in job.attempts)
         wanted = sum(segments[0].samples) if segments else ordered
@@ -443,11 +447,14 @@ class Driver:
         total = sum((settled.amount for settled in job.settlements), Credits(micro_usd=0))
         video = evolve(first, charge=total, takes=(first, *job.takes[1:]))
         if (mismatch := _mismatch(job, video)) is not None:
-            job.error = mismatch
-            await job.tell(Failed, error=mismatch)
-            return
+            return await self._fail(job, mismatch)
         job.video = video
         await job.tell(Finished, path=str(video.path))
+        return None
+
+    async def _fail(self, job: Job, error: MultiVideoError) -> None:
+        job.error = error
+        await job.tell(Failed, error=error)
 
 
 def _kind(attempt: Attempt) -> Kind:
@@ -469,5 +476,6 @@ def _mismatch(job: Job, video: Video) -> DeliverableMismatch | None:
         charge=video.charge,
         job_id=job.id,
         provider=video.provider,
+        step=StepKind.DOWNLOAD.value,
         video=video,
     )

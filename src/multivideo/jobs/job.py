@@ -13,6 +13,7 @@ from attrs import define, field
 
 from ..errors import LedgerError, MultiVideoError, StillRunning, UnsupportedFeature
 from ..ledger.records import AttemptRow
+from ..transport.retry import StepKind
 from ..transport.sender import OnRetry, Retry
 from ..values.credits import Credits
 from ..values.events import Event, Failed, Finished, Retried
@@ -44,6 +45,8 @@ class Attempt:
     looks_missing: int = 0
     next_look: float = 0.0
     """Monotonic time of the next look: a wait that ends before it does not put it off."""
+    is_made: bool = False
+    """Its vendor has made it; the files are still to come."""
     fetched: int = 0
     error: MultiVideoError | None = None
     settled: bool = False
@@ -217,11 +220,15 @@ class Job:
 
     def _still_running(self) -> StillRunning:
         self._waited_out = True
+        where = ", ".join(attempt.ref.vendor.provider for attempt in self.attempts)
+        made = all(attempt.is_made or attempt.settled for attempt in self.attempts)
+        how = "is made, and its file is still to be fetched from" if made else "still runs at"
         error = StillRunning(
-            f"Job {self.id} still runs at {', '.join(a.ref.vendor.provider for a in self.attempts)}.",
+            f"Job {self.id} {how} {where}.",
             hint="wait for error.job again, or store error.ref.to_json() and resume it later",
             cost="held until the job ends; nothing is paid twice",
             job_id=self.id,
+            step=(StepKind.DOWNLOAD if made else StepKind.POLL).value,
             job=self,
         )
         error.ref = self.ref

@@ -25,6 +25,7 @@ from ..files.boxes import NotAVideo
 from ..files.inspect import Expected, inspect
 from ..ledger.records import CHARGED, AttemptRow, AttemptState, JobRow
 from ..shapes import Unreadable, read
+from ..transport.retry import StepKind
 from ..values.credits import Credits
 from ..values.plan import Segment
 from ..values.refs import AttemptRef, VendorHandle
@@ -147,6 +148,7 @@ def _ended(row: AttemptRow) -> MultiVideoError:
     said = f" ({row.said})" if row.said else ""
     error = kind(f"The call {row.id} to {row.provider} {how}{said}.", hint=_AGAIN, provider=row.provider)
     error.charge, error.job_id, error.attempt_id = charge, row.job_id, row.id
+    error.step = (StepKind.POLL if row.state in {_S.FAILED, _S.FILTERED} else StepKind.SUBMIT).value
     error.charged = charged  # type: ignore[assignment] # mypy takes the three words for any
     error.cost = f"{charged}, {row.certainty}: {charge}" if charge else "no"
     return error

@@ -82,7 +82,7 @@ class Submitter:
                     await self._send(job, call, unsent)
         except TimeoutError:  # a request under way is never cut off, so what is not in the job was not accepted
             if not job.attempts:
-                raise _too_late(plan, request.deadline) from None
+                raise _too_late(job, plan, request.deadline) from None
         finally:
             await self._give_back(job, unsent)
 
@@ -311,11 +311,13 @@ def _first_step(provider: Provider, order: Order) -> Step[VendorRef]:
     return step
 
 
-def _too_late(plan: Plan, deadline: float | None) -> ProviderUnavailable:
+def _too_late(job: Job, plan: Plan, deadline: float | None) -> ProviderUnavailable:
     return ProviderUnavailable(
         f"{plan.provider} did not take the job within {deadline:g} s.",
         asked=f"deadline={deadline:g}",
         hint="try again, or allow more time: it may be short of slots",
         cost="no, nothing was accepted",
         provider=plan.provider,
+        job_id=job.id,
+        step=StepKind.SUBMIT.value,
     )
