@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 import ledger
+import polling
+import transport
 from attrs import evolve
 
 import multivideo as mv
@@ -184,6 +186,8 @@ def main() -> None:
         print(f"render 4 s of 720p, {title:<26}{statistics.median(renders):6.2f} s")
     print(f"render 8 s of 4K beside three others  {large_beside_others(clip):8.2f} s")
     ledger.main()
+    polling.main()
+    transport.main()
     anyio.run(status_rates)
     tiny = render(evolve(clip, width=320, height=180, seconds=3, audio=False))
     for backend in ("asyncio", "trio"):

@@ -76,7 +76,8 @@ async def _fetched(
             raise elsewhere(job.id)
 
     try:
-        fetched = await fetch(driver.sender, channel, asset, path.parent, name, job.retried(ref.attempt_id), alive)
+        told, is_new = job.retried(ref.attempt_id), job.request is not None
+        fetched = await fetch(driver.sender, channel, asset, path.parent, name, told, alive, is_new=is_new)
         try:
             with clock.working():
                 return fetched, *await to_thread.run_sync(inspect, fetched.part, _expected(ref))

@@ -6,6 +6,7 @@ import os
 import socket
 import uuid
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 __all__ = ["is_dead", "owner", "same_process"]
@@ -13,12 +14,20 @@ __all__ = ["is_dead", "owner", "same_process"]
 
 def owner() -> str:
     """A name of its own for each client of each process: host, process id, when the process began, and a number."""
-    return f"{_host()}|{os.getpid()}|{_began(os.getpid())}|{uuid.uuid4().hex[:8]}"
+    return f"{_process(os.getpid())}|{uuid.uuid4().hex[:8]}"
+
+
+@cache
+def _process(pid: int) -> str:
+    """This process: a fork is another one."""
+    return f"{_host()}|{pid}|{_began(pid)}"
 
 
 def is_dead(name: str | None) -> bool:
     """Whether the process of an owner is gone for certain: on this host, and no process of that number and age runs."""
     host, pid, began = _parts(name)
+    if name is not None and name.startswith(f"{_process(os.getpid())}|"):
+        return False
     if host != _host() or not pid.isdigit() or os.name != "posix":
         return False
     try:

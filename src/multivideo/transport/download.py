@@ -60,16 +60,20 @@ async def fetch(
     name: str,
     on_retry: OnRetry | None = None,
     alive: Alive | None = None,
+    *,
+    is_new: bool = False,
 ) -> Fetched:
     """The take, in a temporary file of that folder, flushed to the disk.
 
-    `name` says which take it is: what a killed process left of the same is removed first. `alive` is awaited before
-    each try and about once a minute while bytes come; what it raises ends the download.
+    `name` says which take it is: what a killed process left of the same is removed first, unless it `is_new` and
+    nobody can have begun with it. `alive` is awaited before each try and about once a minute while bytes come; what it
+    raises ends the download.
 
     Raises: DownloadFailed, or LedgerError where the folder cannot be written.
     """
-    with sender.clock.working():
-        await to_thread.run_sync(remove_leftovers, folder, name)
+    if not is_new:
+        with sender.clock.working():
+            await to_thread.run_sync(remove_leftovers, folder, name)
     if asset.file is not None:
         return await _adopted(sender, channel, asset.file, PartFile.create(folder, name))
     download = _Download(sender, channel, asset, folder, name, alive)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from multivideo.ledger import owner as owner_module
 from multivideo.ledger.owner import is_dead, owner, same_process
 
 
@@ -71,6 +72,7 @@ def test_where_the_system_tells_nothing_of_processes_an_owner_has_a_name_all_the
 
     monkeypatch.setattr(Path, "readlink", nothing)
     monkeypatch.setattr(Path, "read_text", nothing)
+    monkeypatch.setattr(owner_module, "_process", owner_module._process.__wrapped__)
     name = owner()
     assert name.startswith(f"{socket.gethostname()}|{os.getpid()}||")
     assert not is_dead(name)
