@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -168,16 +168,12 @@ class Driver:
 
         Raises: LedgerError where another process drives it.
         """
-        try:
+        with _of_an_accepted(job):
             if not await self.journal.claim(job.id, self._longest(job)):
                 raise elsewhere(job.id)
             await self._step(job)
             if job.state != "open":
                 self.journal.forget(job.id)
-        except MultiVideoError as error:
-            error.ref, error.job_id = job.ref, error.job_id or job.id
-            error.step = error.step or StepKind.POLL.value
-            raise
 
     async def _step(self, job: Job) -> None:
         if job.kept:
@@ -217,7 +213,8 @@ class Driver:
         """The state of the job's first unfinished attempt, asked now."""
         attempt = next((a for a in job.attempts if not a.settled), job.attempts[-1])
         if attempt.status is None:
-            status = await self._site(attempt).poller.look(attempt.ref.vendor, 0)
+            with _of_an_accepted(job):
+                status = await self._site(attempt).poller.look(attempt.ref.vendor, 0)
             status = self._whole(attempt, status)
             if not status.state.ended:
                 return status
@@ -236,7 +233,8 @@ class Driver:
         exchange = site.channel.provider.cancel(attempt.ref.vendor)
         if exchange is None:
             raise cannot_cancel(job, attempt)
-        await self.sender.run(site.channel, exchange, StepKind.LOOK_UP)
+        with _of_an_accepted(job):
+            await self.sender.run(site.channel, exchange, StepKind.LOOK_UP)
 
     def _site(self, attempt: Attempt) -> Site:
         return self.sites[attempt.ref.vendor.provider]
@@ -455,6 +453,19 @@ class Driver:
     async def _fail(self, job: Job, error: MultiVideoError) -> None:
         job.error = error
         await job.tell(Failed, error=error)
+
+
+@contextmanager
+def _of_an_accepted(job: Job) -> Iterator[None]:
+    """Have an error say which job it is about, and that its money is bound: what failed is not the job."""
+    try:
+        yield
+    except MultiVideoError as error:
+        error.ref, error.job_id = job.ref, error.job_id or job.id
+        error.step = error.step or StepKind.POLL.value
+        if error.charged == "no" and not all(attempt.settled for attempt in job.attempts):
+            error.charged, error.cost = "held", ""
+        raise
 
 
 def _kind(attempt: Attempt) -> Kind:

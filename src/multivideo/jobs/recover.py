@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -88,19 +89,23 @@ class Recovery:
 
     async def _job(self, row: JobRow) -> None:
         journal = self.driver.journal
+        ready = False
         try:
             if not await journal.claim(row.id):
                 self._others.append(row.id)
                 return
             await self._attempts(row)
+            ready = True
             await self._finish(row)
         except StillRunning as error:
             self._running.append(error.job)
         except MultiVideoError as error:
             error.job_id = row.id
+            if not ready and error.charged == "no":  # the books could not be written, and the job is as it was
+                error.charged, error.cost = "held", ""
             self._failed.append(error)
         finally:
-            with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True), suppress(LedgerError):  # its lease runs out by itself
                 await journal.release(row.id)
 
     def _rows(self, job_id: str) -> tuple[JobRow, tuple[AttemptRow, ...]]:

@@ -192,8 +192,8 @@ class Submitter:
         """
         order, provider, attempt_id = call.order, call.ref.vendor.provider, call.order.attempt_id
         slots = self.sites[provider].gate.of(order.model)
-        await slots.take(attempt_id, lambda: self.journal.claim(job.id, SUBMIT_LEASE_S))
         try:
+            await slots.take(attempt_id, lambda: self.journal.claim(job.id, SUBMIT_LEASE_S))
             await self._take(job, call, unsent, slots)
         except MultiVideoError as error:
             error.job_id, error.attempt_id, error.step = job.id, attempt_id, StepKind.SUBMIT.value
