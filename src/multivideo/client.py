@@ -19,6 +19,7 @@ from attrs import evolve
 from .catalog.book import Catalog
 from .clock import Clock, SystemClock
 from .errors import InvalidRequest, LedgerError, MultiVideoError, Problem, UnsupportedFeature
+from .given import bad_emulator, bad_latency, check_settings, seconds, stop, together, wrong_kind
 from .providers.accounts import ACCOUNT_KINDS, Account, BearerToken, Kling, OpenAIVideos, Veo, from_environment
 from .routing.plan import NO_KEY, Offer, goes_on, make_plan, why_not
 from .values.media import MediaSource, with_article
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .webhooks import WebhookEvent
 
 __all__ = ["AsyncClient"]
+
 
 SANDBOX_DAY = dt.date(2026, 8, 1)  # all three models were served
 KLING_SLOTS = 20  # of Kling's smallest pack, which the emulator plays unless it is told otherwise
@@ -79,13 +81,14 @@ class AsyncClient:
         ssl_context: ssl.SSLContext | None = None,
         clock: Clock | None = None,
     ) -> None:
+        check_settings(providers, policy, ledger, home, catalog, proxy, ssl_context, clock)
         self._emulator: Emulator | None = None
         self._emulator_is_shared = False
         self._as_of: dt.date | None = None
         if providers is None and os.environ.get("MULTIVIDEO_SANDBOX", "") not in {"", "0"}:
             self._enter_sandbox(None, SANDBOX_LATENCY, clock)
             providers = _sandbox_accounts()
-        self.providers: tuple[Account, ...] = from_environment(os.environ) if providers is None else _checked(providers)
+        self.providers: tuple[Account, ...] = from_environment(os.environ) if providers is None else tuple(providers)
         self._policy, self._home, self._ledger = policy, home, _ledger(ledger)
         self._catalog = catalog or Catalog.default()
         self._proxy, self._ssl_context = proxy, ssl_context
@@ -117,6 +120,7 @@ class AsyncClient:
             catalog: what models can do and cost.
             clock: time, for tests: the emulator lives by it too.
         """
+        stop([*bad_latency(latency), *bad_emulator(emulator)])
         accounts = _sandbox_accounts(emulator)
         client = cls(providers=accounts, policy=policy, ledger=ledger, home=home, catalog=catalog, clock=clock)
         client._enter_sandbox(emulator, latency, clock)
@@ -161,8 +165,8 @@ class AsyncClient:
             spec: the options of `VideoSpec`.
         Raises: InvalidRequest naming every field that is wrong.
         """
-        request = VideoRequest.of(prompt, spec)
-        return make_plan(request, self._offers, self._catalog, self._day(as_of), self._policy)
+        request, day = together(lambda: VideoRequest.of(prompt, spec), lambda: self._day(as_of))
+        return make_plan(request, self._offers, self._catalog, day, self._policy)
 
     def quote(self, prompt: str | VideoRequest, **spec: Unpack[VideoSpec]) -> Quote:
         """The price of what `generate` would make, before anything is sent.
@@ -205,6 +209,7 @@ class AsyncClient:
         self._stay_in_one_loop()
         if isinstance(job, str):
             return self._driver.known(job) or self._driver.resume(JobRef.from_json(job))
+        stop(wrong_kind("ref", job, JobRef, "a job's reference, its JSON as text, or the id of a job"))
         return self._driver.resume(job)
 
     async def recover(self, *, deadline: float | None = None) -> RecoveryReport:
@@ -219,6 +224,7 @@ class AsyncClient:
         Raises: LedgerError where the books cannot be used.
         """
         self._stay_in_one_loop()
+        seconds("deadline", deadline)
         from .jobs.recover import Recovery
 
         return await Recovery(self._driver, deadline).run()
@@ -234,6 +240,9 @@ class AsyncClient:
         Returns: how many jobs somebody was waiting for just now; 0 is no error, another process may wait.
         """
         self._stay_in_one_loop()
+        from .webhooks import WebhookEvent
+
+        stop(wrong_kind("event", event, WebhookEvent, "what verify_kling() or verify_openai() returned"))
         attempts = [attempt for job in self.jobs() for attempt in job.attempts if attempt.status is None]
         refs = [attempt.ref.vendor for attempt in attempts if event.is_about(attempt.ref.vendor)]
         sites = self._driver.sites
@@ -246,12 +255,14 @@ class AsyncClient:
 
         It is made by the same model, or where that cannot, by another of the vendor; `plan` says what comes and costs.
         """
+        stop(wrong_kind("video", video, Video, "a finished Video; a file goes to generate(source_video=...)"))
         able = goes_on(video.model, video.provider, Mode.EXTEND, self._offers)
         wish: VideoSpec = {"model": able, "source_video": video, "mode": "extend", "duration": seconds, **spec}
         return await self.generate(prompt or video.prompt or "The scene goes on.", **wish)
 
     async def edit(self, video: Video, prompt: str, **spec: Unpack[VideoSpec]) -> Video:
         """A new video made by changing a finished one, at the same vendor, by its own model or another that can."""
+        stop(wrong_kind("video", video, Video, "a finished Video; a file goes to generate(source_video=...)"))
         mode = spec.get("mode")
         wanted = Mode(mode) if mode in {"extend", "remix", "motion"} else Mode.EDIT
         able = goes_on(video.model, video.provider, wanted, self._offers)
@@ -475,22 +486,6 @@ def _sandbox_accounts(emulator: Emulator | None = None) -> tuple[Account, ...]:
     )
 
 
-def _checked(providers: Sequence[Account]) -> tuple[Account, ...]:
-    allowed = "a list of multivideo.Kling(...), Veo(...) and OpenAIVideos(...)"
-    if not isinstance(providers, Sequence):
-        raise InvalidRequest.of([Problem("providers", with_article(type(providers).__name__), allowed)])
-    for account in providers:
-        if isinstance(account, type) or not callable(getattr(account, "backend", None)):
-            asked = f"a list with {with_article(type(account).__name__)}"
-            raise InvalidRequest.of([Problem("providers", asked, allowed)])
-    names = [account.name for account in providers]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        asked = f"two named {', '.join(twice)}"
-        raise InvalidRequest.of([Problem("providers", asked, "a name= of its own for each of two that are alike")])
-    return tuple(providers)
-
-
 def _ledger(ledger: Ledger | None) -> Ledger | None:
     if os.environ.get("MULTIVIDEO_DATABASE_URL") and ledger is None:
         raise LedgerError(
@@ -498,15 +493,12 @@ def _ledger(ledger: Ledger | None) -> Ledger | None:
             hint="unset it, or name a file: ledger=multivideo.Ledger(path)",
             cost="no, nothing was sent",
         )
-    if ledger is not None and not hasattr(ledger, "path"):
-        asked = with_article(type(ledger).__name__)
-        raise InvalidRequest.of([Problem("ledger", asked, "multivideo.Ledger(path) or multivideo.MemoryLedger()")])
     return ledger
 
 
 def _with_changes(plan: Plan, spec: Mapping[str, Any]) -> Plan:
     """A ready plan with what may still change: where the file goes and how it is waited for."""
+    how = {name: value for name, value in spec.items() if name in _HOW}
     fixed = [Problem(name, "given with a plan", "in the call of plan()") for name in spec if name not in _HOW]
-    if fixed:
-        raise InvalidRequest.of(fixed)
-    return evolve(plan, request=VideoRequest.of(plan.request, spec)) if spec else plan
+    request, _ = together(lambda: VideoRequest.of(plan.request, how), lambda: stop(fixed))
+    return evolve(plan, request=request) if spec else plan

@@ -138,7 +138,7 @@ def _checked(vendor: str, key: str | bytes, headers: Mapping[str, str], body: by
         raise _unreadable("body", f"a {type(body).__name__}", "the raw bytes, before anything read them")
     if len(body) > MOST_BYTES:
         raise _unreadable("body", f"{len(body)} bytes", f"at most {MOST_BYTES} bytes")
-    given = {str(name).lower(): value for name, value in dict(headers).items()}
+    given = {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, Mapping) else {}
     name, stamp, signatures = (given.get(f"webhook-{part}") for part in ("id", "timestamp", "signature"))
     if not isinstance(name, str) or not isinstance(stamp, str) or not isinstance(signatures, str):
         raise _not_theirs(vendor, "a header is missing: webhook-id, webhook-timestamp or webhook-signature")

@@ -19,7 +19,7 @@ FLOORS = {
     "arguments": 2, "catalog": 2, "ledger": 2, "wire": 2,
     "routing": 3, "transport": 3,
     "providers": 4,
-    "jobs": 5, "webhooks": 5,
+    "given": 5, "jobs": 5, "webhooks": 5,
     "client": 6, "portal": 6,
     "blocking": 7, "terminal": 7,
     "cli_books": 8,

@@ -7,7 +7,8 @@ import hmac
 import os
 from pathlib import Path
 
-from ..errors import LedgerError
+from ..errors import InvalidRequest, LedgerError, Problem
+from ..values.media import with_article
 from . import sql
 from .store import Db, Store
 
@@ -22,6 +23,11 @@ class Ledger:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if not isinstance(path, str | os.PathLike):
+            asked = with_article(type(path).__name__)
+            raise InvalidRequest.of(
+                [Problem("path", asked, "a path of a file, as str or Path; MemoryLedger() has none")]
+            )
         self._store = Store(Path(path).expanduser())
 
     @property

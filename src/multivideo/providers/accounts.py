@@ -122,10 +122,6 @@ def _secret(value: str | Secret | None) -> Secret | None:
     return value or None
 
 
-def _given_secret(value: str | Secret) -> Secret:
-    return value if isinstance(value, Secret) else Secret(value)
-
-
 def _base(url: str | None) -> str | None:
     return url.strip().rstrip("/") or None if isinstance(url, str) else url
 
@@ -134,7 +130,12 @@ def _base(url: str | None) -> str | None:
 class BearerToken:
     """An access token that somebody else fetched and renews, for `Veo(credentials=...)`."""
 
-    token: Secret = field(converter=_given_secret)
+    token: Secret = field(converter=_secret)  # None is refused below
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.token, Secret):
+            allowed = "an access token as text, which somebody else renews"
+            raise InvalidRequest.of([Problem("token", "nothing" if self.token is None else "no text", allowed)])
 
 
 @frozen(kw_only=True)
@@ -258,12 +259,16 @@ class Veo:
         _refuse(problems, self.name)
 
     def _place_problems(self) -> Iterable[Problem]:
-        if self.project and not re.fullmatch(r"[a-z0-9][a-z0-9.:-]{0,62}", self.project):
+        if self.project and not _fits(r"[a-z0-9][a-z0-9.:-]{0,62}", self.project):
             yield Problem("project", _shown(self.project), "the id of a Google Cloud project")
-        if not re.fullmatch(r"[a-z]+(-[a-z]+\d+)?", self.location):
+        if not _fits(r"[a-z]+(-[a-z]+\d+)?", self.location):
             yield Problem("location", _shown(self.location), 'a region such as "us-central1", or "global"')
-        if self.output_uri is not None and not re.fullmatch(r"gs://[a-z0-9][a-z0-9._-]+(/[^\s?#]*)?", self.output_uri):
+        if self.output_uri is not None and not _fits(r"gs://[a-z0-9][a-z0-9._-]+(/[^\s?#]*)?", self.output_uri):
             yield Problem("output_uri", _shown(self.output_uri), 'a folder in Cloud Storage: "gs://bucket/folder/"')
+        known = self.credentials is None or isinstance(self.credentials, BearerToken)
+        if not known and not callable(getattr(self.credentials, "before_request", None)):
+            allowed = "credentials of google-auth, or multivideo.BearerToken(...)"
+            yield Problem("credentials", f"a {type(self.credentials).__name__}", allowed)
 
     @property
     def path(self) -> str:
@@ -316,6 +321,10 @@ class Veo:
     def paths(self, catalog_paths: Sequence[ModelPath]) -> tuple[ModelPath, ...]:
         """Google's models under this name."""
         return _served(self, catalog_paths)
+
+
+def _fits(pattern: str, value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
 def _vertex_host(location: str) -> str:

@@ -156,7 +156,7 @@ _NEXT: Mapping[type[MultiVideoError], str] = {
 
 
 def unwelcome(
-    judged: Judged, response: WireResponse, provider: str, *, prompt: str = "", paid: bool = False
+    judged: Judged, response: WireResponse, provider: str, *, prompt: str | None = None, paid: bool = False
 ) -> MultiVideoError:
     """The typed error of an answer that is no success; `paid`: of one to a submit."""
     kind, retryable = judged.rule.error, judged.rule.retryable
@@ -280,9 +280,17 @@ def unreadable(why: object, response: WireResponse, provider: str) -> ProviderUn
     )
 
 
-def _answer_text(said: Said, response: WireResponse, prompt: str) -> str:
-    text = quoted(said.message, prompt).rstrip(".")
-    return ", ".join(filter(None, [f"HTTP {response.status}", quoted(said.code, prompt)[:60], text]))
+def _answer_text(said: Said, response: WireResponse, prompt: str | None) -> str:
+    """What an answer says, without its own words where it is not known which of them would repeat the prompt."""
+    code, text = quoted(said.code, prompt or "")[:60], ""
+    if prompt is None:
+        code = code if _WORD.fullmatch(code) else ""
+    else:
+        text = quoted(said.message, prompt).rstrip(".")
+    return ", ".join(filter(None, [f"HTTP {response.status}", code, text]))
+
+
+_WORD = re.compile(r"[\w.-]+")
 
 
 def body_of(response: WireResponse) -> Any:

@@ -43,10 +43,17 @@ _SHAPES = {"16:9": Fraction(16, 9), "9:16": Fraction(9, 16), "1:1": Fraction(1)}
 
 def spec_problems(models: Mapping[str, ModelSpec]) -> Iterable[Problem]:
     """What is wrong with models that a user described."""
+    described = 'a mapping of names to models: {"my-model": multivideo.ModelSpec(...)}'
+    if not isinstance(models, Mapping):
+        yield Problem("models", f"a {type(models).__name__}", described)
+        return
     if not models:
         yield Problem("models", "empty", 'at least one model: {"my-model": multivideo.ModelSpec(...)}')
     for name, spec in models.items():
         where = f'models["{name}"]'
+        if not isinstance(name, str) or not isinstance(spec, ModelSpec):
+            yield Problem("models", f"{type(name).__name__} to {type(spec).__name__}", described)
+            continue
         if not name or "@" in name or name != name.strip():
             yield Problem("models", f'the name "{name}"', 'a name without "@" and without blanks around it')
         if not spec.sizes or not all(_SIZE.fullmatch(size) for size in spec.sizes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -278,7 +279,12 @@ class Sender:
         name = channel.provider.name
         try:
             with self.clock.fail_after(_SIGN_SECONDS):
-                return await channel.signer.headers()
+                headers = await channel.signer.headers()
+            if all(isinstance(value, str) and re.fullmatch(r"[ -~]+", value) for value in headers.values()):
+                return headers
+            failed: MultiVideoError = AuthenticationFailed(
+                f"The credential for {name} is of characters that no header carries."
+            )
         except MultiVideoError as error:
             failed = error
         except TimeoutError:
@@ -312,7 +318,8 @@ class Sender:
                 if isinstance(error, OSError) and not isinstance(error, TimeoutError):
                     raise TryFailed(Outcome.REFUSED, _no_room(channel, error)) from None
                 raise
-        return WireResponse(incoming.status, incoming.headers, message.masked(body), files)
+        headers = {name: message.masked(value.encode()).decode() for name, value in incoming.headers.items()}
+        return WireResponse(incoming.status, headers, message.masked(body), files)
 
 
 async def _to_its_end(call: Callable[[], Awaitable[T]]) -> T:
