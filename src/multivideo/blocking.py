@@ -19,7 +19,6 @@ from .catalog.book import Catalog
 from .client import SANDBOX_DAY, SANDBOX_LATENCY, AsyncClient
 from .clock import Clock
 from .errors import StillRunning
-from .given import seconds
 from .jobs.job import Job
 from .portal import Portal
 from .providers.accounts import Account

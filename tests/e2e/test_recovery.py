@@ -14,6 +14,7 @@ import pytest
 
 import multivideo as mv
 from multivideo.clock import VirtualClock
+from multivideo.ledger.journal import Journal
 from multivideo.ledger.records import AttemptRow
 from multivideo.providers.accounts import Account
 from multivideo.sandbox import Emulator
@@ -455,3 +456,24 @@ async def test_takes_that_lie_in_a_bucket_one_by_one_are_waited_for(
     assert len(video.takes) == (2 if late else 1)
     assert video.charge == mv.usd("3.20" if late else "1.60")
     assert video.check.ok is late, "a take that never came is told"
+
+
+async def test_an_id_that_could_not_be_written_comes_to_the_books_with_the_reference(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise mv.LedgerError("The disk is full.")
+
+    gone, client = opened("kling"), opened("kling")
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "accepted", full)
+        job = await gone.submit(PROMPT, **WISH, save_to=tmp_path / "boat.mp4")
+    await gone.aclose()
+    assert [row.state for row in rows(client)] == ["sending"]
+    video = await (await client.resume(job.ref.to_json())).wait()
+    assert video.check.ok
+    [row] = rows(client)
+    assert (row.state, row.remote_id) == ("succeeded", job.ref.attempts[0].vendor.remote_id)
+    assert client.credits.spent() == video.charge
+    assert not client.credits.held
+    client.credits.verify()

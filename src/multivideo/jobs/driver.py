@@ -142,8 +142,15 @@ class Driver:
         attempts = [Attempt(attempt) for attempt in ref.attempts]
         began = self.sender.clock.monotonic()
         job = Job(ref.job_id, self, None, None, ref.save_to, ref.tags, attempts, began)
+        job.unwritten = self._unwritten(ref)
         self.jobs[job.id] = job
         return job
+
+    def _unwritten(self, ref: JobRef) -> dict[str, str]:
+        """Vendor ids of a reference that the books lack: they could not be written when the job was accepted."""
+        _, rows = self.journal.job(ref.job_id) or (None, ())
+        lacking = {row.id for row in rows if row.state in {AttemptState.SENDING, AttemptState.UNKNOWN}}
+        return {one.attempt_id: one.vendor.remote_id for one in ref.attempts if one.attempt_id in lacking}
 
     def _stop_unless_configured(self, ref: JobRef) -> None:
         for attempt in ref.attempts:

@@ -10,12 +10,14 @@ from attrs import define, field
 from ..clock import Clock, Nap
 from ..errors import ProviderError
 from ..values.refs import VendorRef
+from ..wire import JobState
 from .poller import Poller
 
 __all__ = ["Gate", "Slots"]
 
 LOOK_S = 5.0  # a place may be free since somebody else's job has ended, or one that nobody waits for
 FEWER, CALM_S = 0.7, 5.0
+FRESH_S, LONGEST_S = 60.0, 3600.0  # a young job may be invisible; one that is stuck for an hour blocks nobody
 Alive = Callable[[], Awaitable[object]]
 
 
@@ -39,6 +41,8 @@ class Slots:
     limit: float | None = None
     """At most so many at once; None: nobody has said a number."""
     _taken: dict[str, VendorRef | None] = field(factory=dict)
+    _since: dict[str, float] = field(factory=dict)
+    """Since when each that was accepted has its place, by the monotonic clock."""
     _waiting: deque[_Waiter] = field(factory=deque)
     _calm_at: float = float("-inf")
 
@@ -79,11 +83,13 @@ class Slots:
             self.leave(attempt_id)
         else:
             self._taken[attempt_id] = ref
+            self._since[attempt_id] = self._clock.monotonic()
 
     def joined(self, attempt_id: str, ref: VendorRef) -> None:
         """A job of earlier runs there too."""
-        if self.most is not None:
-            self._taken.setdefault(attempt_id, ref)
+        if self.most is not None and attempt_id not in self._taken:
+            self._taken[attempt_id] = ref
+            self._since[attempt_id] = self._clock.monotonic()
 
     def sent(self, attempt_id: str) -> None:
         """The submit is over: where no job came of it, its place is free."""
@@ -94,6 +100,7 @@ class Slots:
         """It has ended."""
         if attempt_id in self._taken:
             del self._taken[attempt_id]
+            self._since.pop(attempt_id, None)
             self._wake()
 
     def throttled(self) -> None:
@@ -119,7 +126,9 @@ class Slots:
             status = await self._poller.look(ref, 0)
         except ProviderError:
             return
-        if status.state.ended:
+        age = self._clock.monotonic() - self._since.get(attempt_id, self._clock.monotonic())
+        vanished = status.state is JobState.MISSING and age > FRESH_S
+        if status.state.ended or vanished or age > LONGEST_S:
             self.leave(attempt_id)
         elif attempt_id in self._taken:  # the next look is at another one
             self._taken[attempt_id] = self._taken.pop(attempt_id)

@@ -82,6 +82,14 @@ async def test_a_job_that_nobody_waits_for_frees_its_place_all_the_same_once_it_
     assert account.clock.monotonic() == pytest.approx(10, abs=1)
 
 
+async def test_a_job_that_is_stuck_for_an_hour_blocks_nobody_for_ever() -> None:
+    account = Account(1)
+    await account.submit("a")
+    await account.submit("b")
+    assert 3600 < account.clock.monotonic() < 3700
+    assert account.slots.taken == 1
+
+
 async def test_a_submit_of_which_no_job_came_gives_its_place_back() -> None:
     account = Account(1)
     await account.submit("a", accept=False)
