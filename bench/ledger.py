@@ -17,11 +17,12 @@ import anyio
 from multivideo.clock import SystemClock
 from multivideo.ledger import book, sql
 from multivideo.ledger.committer import Committer
+from multivideo.ledger.journal import Journal
 from multivideo.ledger.records import AttemptState, NewAttempt, NewJob
 from multivideo.ledger.store import Db, Store
 from multivideo.values.credits import Credits
 
-TASKS, SECONDS, CLOSED, PAGE = 50, 3.0, 100_000, 1_000
+TASKS, SECONDS, CLOSED, PAGE, JOBS = 50, 3.0, 100_000, 1_000, 300
 HELD = Credits(micro_usd=400_000)
 NOW_MS = 1_785_542_400_000
 
@@ -114,10 +115,34 @@ def old_books() -> None:
             print(f"{title:<32}{read:8.1f} ms to open and read, {write:.1f} ms to reserve, {kib:.0f} KiB")
 
 
+async def whole_jobs(store: Store) -> float:
+    """CPU of all that the books do for one `generate()`, in ms: its four commits, one job after the other."""
+    journal = Journal(store, SystemClock())
+    before = time.process_time()
+    for number in range(JOBS):
+        name = f"job-{number}"
+        job = NewJob(id=name, request_print="a fox, 4 s", prompt_print="a fox", tags={"project": "bench"})
+        attempt = NewAttempt(id=name, job_id=name, provider="veo", model="veo-3.1", call="{}", held=HELD)
+        await journal.prepare(job, attempt)
+        await journal.sending(name, name)
+        await journal.accepted(name, name)
+        await journal.ended(name, AttemptState.SUCCEEDED, HELD, "reported", files=["/videos/fox.mp4"])
+    return 1000 * (time.process_time() - before) / JOBS
+
+
+def of_a_generate() -> None:
+    """What the books add to a `generate()`, in memory and in a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        for title, store in {"in memory": Store(None), "in a file": Store(Path(folder) / "books.db")}.items():
+            print(f"{f'ledger {title}':<32}{anyio.run(whole_jobs, store):8.1f} ms CPU added to a generate()")
+            store.close()
+
+
 def main() -> None:
     """Print all figures of the books."""
     rates(1)
     rates(2)
+    of_a_generate()
     old_books()
 
 
