@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -14,6 +16,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 PYTHON = (sys.executable, "-m")
 GEMINI = "test_gemini_client.py"  # its client and the newest one exclude each other
 OPENAI = "test_openai_client.py"  # runs with two releases of its client
+WHOLE_CLIENTS = ("tests/e2e", "tests/faults", "tests/kill")  # about half of the time
 CODE = ("src", "tests", "tools", "bench", "noxfile.py")
 
 
@@ -43,8 +46,24 @@ def types_second(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Every test but the vendors' own clients; arguments go to pytest: `nox -s tests -- -k floors`."""
-    session.run(*PYTHON, "pytest", *session.posargs)
+    """Every test but the vendors' own clients; arguments go to pytest: `nox -s tests -- -k floors`.
+
+    Without arguments in two processes side by side, since a test keeps one core busy.
+    """
+    pytest = (*PYTHON, "pytest")
+    if session.posargs:
+        session.run(*pytest, *session.posargs)
+        return
+    rest = [f"--ignore={folder}" for folder in WHOLE_CLIENTS]
+    with tempfile.TemporaryFile("w+") as told, subprocess.Popen([*pytest, *rest], stdout=told, stderr=told) as others:
+        try:
+            session.run(*pytest, *WHOLE_CLIENTS)
+        finally:
+            failed = others.wait() != 0
+            told.seek(0)
+            sys.stdout.write(told.read())
+    if failed:
+        session.error("a test failed")
 
 
 @nox.session(tags=["conformance"])

@@ -19,7 +19,7 @@ from attrs import evolve
 from .catalog.book import Catalog
 from .clock import Clock, SystemClock
 from .errors import InvalidRequest, LedgerError, MultiVideoError, Problem, UnsupportedFeature
-from .given import bad_emulator, bad_latency, check_settings, seconds, stop, together, wrong_kind
+from .given import bad_emulator, bad_latency, check_seconds, check_settings, stop, together, wrong_kind
 from .providers.accounts import ACCOUNT_KINDS, Account, BearerToken, Kling, OpenAIVideos, Veo, from_environment
 from .routing.plan import NO_KEY, Offer, goes_on, make_plan, why_not
 from .values.media import MediaSource, with_article
@@ -224,7 +224,7 @@ class AsyncClient:
         Raises: LedgerError where the books cannot be used.
         """
         self._stay_in_one_loop()
-        seconds("deadline", deadline)
+        check_seconds("deadline", deadline)
         from .jobs.recover import Recovery
 
         return await Recovery(self._driver, deadline).run()

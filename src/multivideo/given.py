@@ -13,7 +13,16 @@ from .errors import InvalidRequest, Problem
 from .values.fields import READERS, Wrong
 from .values.media import with_article
 
-__all__ = ["bad_emulator", "bad_latency", "check_settings", "kind_of", "seconds", "stop", "together", "wrong_kind"]
+__all__ = [
+    "bad_emulator",
+    "bad_latency",
+    "check_seconds",
+    "check_settings",
+    "kind_of",
+    "stop",
+    "together",
+    "wrong_kind",
+]
 
 One = TypeVar("One")
 Other = TypeVar("Other")
@@ -100,7 +109,7 @@ def wrong_kind(name: str, value: object, kind: type, allowed: str) -> list[Probl
     return [] if isinstance(value, kind) else [Problem(name, kind_of(value), allowed)]
 
 
-def seconds(name: str, value: Any) -> None:
+def check_seconds(name: str, value: Any) -> None:
     """Raise InvalidRequest for what is no number of seconds."""
     try:
         READERS["deadline"](value)

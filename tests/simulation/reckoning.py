@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sky import film
 from storm import End
 
 from multivideo.errors import LedgerError, MultiVideoError
@@ -15,6 +14,7 @@ from multivideo.ledger import book, sql
 from multivideo.ledger.records import CHARGED, OPEN, UNCHARGED, AttemptRow, AttemptState, JobRow
 from multivideo.ledger.store import Db
 from multivideo.sandbox.jobs import Job
+from sky import film
 
 if TYPE_CHECKING:
     from life import Life, Wish

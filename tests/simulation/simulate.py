@@ -25,6 +25,7 @@ if __name__ == "__main__":
 
 from attrs import frozen
 from life import Story, live
+
 from sky import without_machine
 
 __all__ = ["Tally", "lived", "lives", "simulated"]

@@ -134,9 +134,9 @@ def _keeps_its_places(patch: Patch) -> None:
     patch.setattr(Slots, "leave", lambda self, attempt_id: None)
 
 
-def _forgets_the_vendor_s_id(patch: Patch) -> None:
+def _writes_another_id_down(patch: Patch) -> None:
     async def accepted(self: Any, job: Any, attempt_id: str, vendor: Any) -> None:
-        return
+        await self.journal.accepted(attempt_id, f"{vendor.remote_id}0")
 
     patch.setattr(submit.Submitter, "_accepted", accepted)
 
@@ -156,7 +156,7 @@ MISTAKES: dict[Callable[[Patch], None], str] = {
     _leaves_half_files: "is left",
     _keeps_its_leases: "still leased|not told",
     _keeps_its_places: "are taken by ended|no end to it",
-    _forgets_the_vendor_s_id: "orphaned|unknown and not told|lost:|not found|cannot become",
+    _writes_another_id_down: "orphaned|unknown and not told|lost:|not found|cannot become",
     _says_that_nothing_was_charged: "cost something",
 }
 
