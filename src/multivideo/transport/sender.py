@@ -318,7 +318,11 @@ class Sender:
                 if isinstance(error, OSError) and not isinstance(error, TimeoutError):
                     raise TryFailed(Outcome.REFUSED, _no_room(channel, error)) from None
                 raise
-        headers = {name: message.masked(value.encode()).decode() for name, value in incoming.headers.items()}
+        # nothing may fail here: the answer may hold the only name of a paid job
+        headers = {
+            name: message.masked(value.encode(errors="surrogatepass")).decode(errors="surrogatepass")
+            for name, value in incoming.headers.items()
+        }
         return WireResponse(incoming.status, headers, message.masked(body), files)
 
 

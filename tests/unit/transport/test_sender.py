@@ -814,3 +814,8 @@ async def test_the_real_clock_serves_as_well() -> None:
     carrier = ScriptedCarrier([CarrierFault("the line broke", sent=False), OK])
     found = await sender(carrier, SystemClock(), lambda: 0.0).run(channel(), exchange(Resend.IF_UNSENT), SUBMIT)
     assert found == {"id": "job-1"}
+
+
+async def test_a_header_that_is_no_text_does_not_lose_the_answer_to_a_paid_request() -> None:
+    carrier = ScriptedCarrier([said({"id": "1"}, x_request_id="\udcff")])
+    assert await sender(carrier).run(channel(), exchange(Resend.IF_UNSENT), StepKind.SUBMIT) == {"id": "1"}
