@@ -25,8 +25,7 @@ CREATE TABLE jobs (
     lease_ms BIGINT NOT NULL DEFAULT 0,
     epoch BIGINT NOT NULL DEFAULT 0
 );
-CREATE INDEX jobs_open ON jobs (created_ms, id) WHERE ended_ms IS NULL;
-CREATE INDEX jobs_by_time ON jobs (created_ms, id);
+CREATE INDEX jobs_open ON jobs (created_ms) WHERE ended_ms IS NULL;
 
 CREATE TABLE job_tags (
     job_id TEXT NOT NULL REFERENCES jobs (id),
@@ -38,7 +37,6 @@ CREATE TABLE job_tags (
 CREATE TABLE attempts (
     id TEXT PRIMARY KEY,
     job_id TEXT NOT NULL REFERENCES jobs (id),
-    segment BIGINT NOT NULL CHECK (segment >= 1),
     state TEXT NOT NULL,
     provider TEXT NOT NULL,
     model TEXT NOT NULL,
@@ -102,7 +100,14 @@ CREATE TABLE budget_holds (
 )
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_SEGMENTS = """
+ALTER TABLE attempts ADD COLUMN segment BIGINT NOT NULL DEFAULT 1 CHECK (segment >= 1);
+DROP INDEX jobs_open;
+CREATE INDEX jobs_open ON jobs (created_ms, id) WHERE ended_ms IS NULL;
+CREATE INDEX jobs_by_time ON jobs (created_ms, id);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SEGMENTS)
 """The schema, step by step: a ledger of version n has had the first n of them."""
 
 TRIGGERS = """
