@@ -257,3 +257,16 @@ def test_work_that_is_interrupted_writes_nothing(path: Path) -> None:
         store.write(interrupted)
     store.write(hold_one("b"))
     assert names(store) == ["b"]
+
+
+def test_books_of_the_first_format_are_brought_to_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "books.db"
+    for steps in (sql.MIGRATIONS[:1], sql.MIGRATIONS):
+        monkeypatch.setattr(sql, "MIGRATIONS", steps)
+        store = Store(path)
+        store.write(lambda _: None)
+        store.close()
+        with sqlite3.connect(path) as raw:
+            assert raw.execute("PRAGMA user_version").fetchone() == (len(steps),)
+            columns = [row[1] for row in raw.execute("PRAGMA table_info(attempts)")]
+            assert ("segment" in columns) is (len(steps) > 1)
